@@ -1,0 +1,1 @@
+"""ONNX frontend, driver, cost report, backend and command line."""

@@ -1,0 +1,1 @@
+"""From a share-stage program to a program folder."""

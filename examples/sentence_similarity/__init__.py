@@ -1,0 +1,1 @@
+"""Sentence embeddings by MiniLM-L6, computed between two parties."""

@@ -1,0 +1,1 @@
+"""A tiny causal language model over bytes, generating text between two parties."""

@@ -1,0 +1,1 @@
+"""The share-typed intermediate representation: types, operations, text form, verifier."""

@@ -1,0 +1,290 @@
+"""Share stage, operations that a protocol of the runtime carries out: openings, products, comparisons, functions."""
+
+from __future__ import annotations
+
+from mpcc.ir.dialects.base import broadcast, expect_count, integer, integers, register, ring
+from mpcc.ir.dialects.share import ShareOperation
+from mpcc.ir.program import Attributes
+from mpcc.ir.types import RingType, Sharing, Type
+
+
+def _share(types: list[Type], index: int, bits: int) -> RingType:
+    """A share operand whose ring holds at least `bits` bits."""
+    x = ring(types, index, Sharing.SHARE, Sharing.PRIVATE0, Sharing.PRIVATE1)
+    if x.ring < bits:
+        raise ValueError(f"operand {index} lives in a ring of {x.ring} bits, {bits} are needed")
+    return x
+
+
+@register
+class OpenMasked(ShareOperation):
+    """Both parties learn x - a mod 2^bits for a fresh uniform mask a."""
+
+    name = "open_masked"
+    required = {"bits": int}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        bits = integer(attributes, "bits")
+        x = _share(operands, 0, bits)
+        return [RingType(Sharing.MASKED, bits, x.fraction, x.shape, x.range)]
+
+
+@register
+class OpenBits(ShareOperation):
+    """Both parties learn b xor rho for fresh uniform bits rho."""
+
+    name = "open_bits"
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0, Sharing.BITS)
+        return [RingType(Sharing.MASKED_BITS, 1, 0, x.shape)]
+
+
+@register
+class Serve(ShareOperation):
+    """Party 0 learns x - a mod 2^bits for a fresh uniform mask a that party 1 knows."""
+
+    name = "serve"
+    required = {"bits": int}
+    opens = "server_masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        bits = integer(attributes, "bits")
+        x = _share(operands, 0, bits)
+        return [RingType(Sharing.SERVED, bits, x.fraction, x.shape, x.range)]
+
+
+@register
+class Linear(ShareOperation):
+    """Served x [.., k] times party 0's weight [k, n], plus an optional bias [n] with the sum of fraction bits."""
+
+    name = "linear"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2, 3)
+        x, w = ring(operands, 0, Sharing.SERVED), ring(operands, 1, Sharing.PRIVATE0)
+        if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0]:
+            raise ValueError(f"linear: {x.shape} does not fit {w.shape}")
+        return [_with_bias(operands, x, w, (*x.shape[:-1], w.shape[1]))]
+
+
+@register
+class Gain(ShareOperation):
+    """Served x times party 0's weight elementwise (broadcasting, x keeps its shape), plus an optional bias."""
+
+    name = "gain"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2, 3)
+        x, w = ring(operands, 0, Sharing.SERVED), ring(operands, 1, Sharing.PRIVATE0)
+        if broadcast(x.shape, w.shape) != x.shape:
+            raise ValueError(f"gain: {w.shape} does not broadcast to {x.shape}")
+        return [_with_bias(operands, x, w, x.shape)]
+
+
+def _with_bias(operands: list[Type], x: RingType, w: RingType, shape: tuple[int, ...]) -> RingType:
+    fraction = x.fraction + w.fraction
+    if len(operands) == 3:
+        bias = ring(operands, 2, Sharing.PRIVATE0)
+        if bias.fraction != fraction or broadcast(bias.shape, shape) != shape:
+            raise ValueError("bias does not fit in shape or fraction bits")
+    return RingType(Sharing.SHARE, x.ring, fraction, shape)
+
+
+@register
+class MatMul(ShareOperation):
+    """Beaver product of masked [.., m, k] and masked [.., k, n] in the ring of their openings."""
+
+    name = "matmul"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2)
+        a, b = ring(operands, 0, Sharing.MASKED), ring(operands, 1, Sharing.MASKED)
+        if min(len(a.shape), len(b.shape)) < 2 or a.shape[-1] != b.shape[-2]:
+            raise ValueError(f"cannot multiply {a.shape} by {b.shape}")
+        shape = (*broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+        return [RingType(Sharing.SHARE, min(a.ring, b.ring), a.fraction + b.fraction, shape)]
+
+
+@register
+class Product(ShareOperation):
+    """Elementwise product of factors in a wider ring, from narrow openings.
+
+    One entry a factor in `factors`, `coefficients` (integers) and `fractions`:
+      `value`       a masked value; coefficients empty; fraction is the value's.
+      `polynomial`  sum_i c_i z^i of a masked value z; c_i carries `fraction` - i * (z's fraction) fraction bits.
+      `bits`        c_0 + sum_t c_(t+1) b_t of masked bits with leading axis t.
+    """
+
+    name = "product"
+    required = {"factors": tuple, "coefficients": tuple, "fractions": tuple}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        kinds, rows, fractions = attributes["factors"], attributes["coefficients"], integers(attributes, "fractions")
+        if not isinstance(kinds, tuple) or not isinstance(rows, tuple):
+            raise ValueError("product: factors and coefficients must be lists")
+        if not operands or not len(kinds) == len(rows) == len(fractions) == len(operands):
+            raise ValueError("product: one entry a factor is needed")
+        shapes = []
+        for index, (kind, row, fraction) in enumerate(zip(kinds, rows, fractions, strict=True)):
+            if not isinstance(row, tuple):
+                raise ValueError("product: coefficients must be lists")
+            if kind == "bits":
+                x = ring(operands, index, Sharing.MASKED_BITS)
+                if len(row) != 1 + x.shape[0]:
+                    raise ValueError(f"product: {len(row)} coefficients for {x.shape[0]} bits")
+                shapes.append(x.shape[1:])
+            elif kind in ("value", "polynomial"):
+                x = ring(operands, index, Sharing.MASKED)
+                if (kind == "value") != (len(row) == 0) or (kind == "value" and fraction != x.fraction):
+                    raise ValueError(f"product: coefficients or fraction do not fit a {kind}")
+                shapes.append(x.shape)
+            else:
+                raise ValueError(f"product: unknown factor '{kind}'")
+        return [RingType(Sharing.SHARE, 64, sum(fractions), broadcast(*shapes))]
+
+
+@register
+class Truncate(ShareOperation):
+    """Faithful truncation by `bits`, into any ring: error below one unit. |x| < 2^(ring - 2) in the operand's ring."""
+
+    name = "truncate"
+    required = {"bits": int}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x, bits = ring(operands, 0, Sharing.SHARE), integer(attributes, "bits")
+        if not 0 <= bits < x.ring - 1:
+            raise ValueError(f"cannot truncate a ring of {x.ring} bits by {bits}")
+        return [RingType(Sharing.SHARE, 64, x.fraction - bits, x.shape)]
+
+
+@register
+class LessThan(ShareOperation):
+    """[x < t] for every threshold t (integers), as bits with a leading axis of thresholds. |x - t| < 2^(bits - 1)."""
+
+    name = "less_than"
+    required = {"bits": int, "width": int, "thresholds": tuple}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = _share(operands, 0, integer(attributes, "bits"))
+        if not 1 <= integer(attributes, "width") <= 6:
+            raise ValueError("less_than: width must be within 1..6")
+        return [RingType(Sharing.BITS, 1, 0, (len(integers(attributes, "thresholds")), *x.shape))]
+
+
+@register
+class RowReaches(ShareOperation):
+    """Whether a row (last axis) of integers holds one in [v, low + levels], for v = low+1 .. low+levels.
+
+    Integers are taken mod 2^bits; result shape (levels, .., 1).
+    """
+
+    name = "row_reaches"
+    required = {"bits": int, "low": int, "levels": int}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        bits, levels = integer(attributes, "bits"), integer(attributes, "levels")
+        x = _share(operands, 0, bits)
+        if not 1 <= bits <= 10 or not 1 <= levels < 2**bits or not x.shape:
+            raise ValueError("row_reaches: bits within 1..10, levels below 2^bits, rank at least 1")
+        return [RingType(Sharing.BITS, 1, 0, (levels, *x.shape[:-1], 1))]
+
+
+@register
+class Exponential(ShareOperation):
+    """exp(x) for x in [-2^(bits - 1 - f), 0), f the operand's fraction bits; result has `fraction` bits in ring 64."""
+
+    name = "exponential"
+    required = {"bits": int, "fraction": int}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = _share(operands, 0, integer(attributes, "bits"))
+        return [RingType(Sharing.SHARE, 64, integer(attributes, "fraction"), x.shape)]
+
+
+@register
+class SineSeries(ShareOperation):
+    """sum_m b_m cos(2 pi m x / 2^bits) (`odd`: sin) for x mod 2^bits; b_m = amplitude / 2^amplitude_fraction.
+
+    The public factors b_m cos(m delta) carry `public_fraction` bits, the dealt cosines `secret_fraction` bits; the
+    result has the sum of both.
+    """
+
+    name = "sine_series"
+    required = {
+        "bits": int,
+        "odd": bool,
+        "harmonics": tuple,
+        "amplitudes": tuple,
+        "amplitude_fraction": int,
+        "public_fraction": int,
+        "secret_fraction": int,
+    }
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = _share(operands, 0, integer(attributes, "bits"))
+        if len(integers(attributes, "harmonics")) != len(integers(attributes, "amplitudes")):
+            raise ValueError("sine_series: one amplitude a harmonic")
+        fraction = integer(attributes, "public_fraction") + integer(attributes, "secret_fraction")
+        return [RingType(Sharing.SHARE, 64, fraction, x.shape)]
+
+
+@register
+class OneHot(ShareOperation):
+    """Arithmetic one-hot [.., 2^bits] of a secret index mod 2^bits."""
+
+    name = "one_hot"
+    required = {"bits": int}
+    opens = "masked"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        bits = integer(attributes, "bits")
+        x = _share(operands, 0, bits)
+        return [RingType(Sharing.SHARE, 64, 0, (*x.shape, 2**bits))]
+
+
+@register
+class Reveal(ShareOperation):
+    """The party named by `to` (`party0`, `party1`, `public` for both) learns x mod 2^ring; `name` is the output's."""
+
+    name = "reveal"
+    required = {"name": str, "to": str}
+    opens = "reveal"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0, Sharing.SHARE)
+        to = {"party0": Sharing.PRIVATE0, "party1": Sharing.PRIVATE1, "public": Sharing.PUBLIC}.get(str(attributes["to"]))
+        if to is None:
+            raise ValueError("reveal: 'to' must be party0, party1 or public")
+        return [RingType(to, 64, x.fraction, x.shape, x.range)]

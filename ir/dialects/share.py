@@ -1,0 +1,250 @@
+"""Share stage, local operations: sources, linear maps, views. Every party computes them on what it holds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mpcc.ir.dialects.base import (
+    VIEW_ATTRIBUTES,
+    OperationClass,
+    broadcast,
+    expect_count,
+    integer,
+    integers,
+    register,
+    ring,
+    view_shape,
+)
+from mpcc.ir.program import Attributes, Stage
+from mpcc.ir.types import RingType, Sharing, Type
+
+EXACT_RING = 64  # private and public integers are exact; they are reduced where they meet a share
+PLAIN = (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
+LINEAR = (Sharing.SHARE, *PLAIN)
+
+
+class ShareOperation(OperationClass):
+    """Base. `opens` names what a communicating operation discloses: None, `masked`, `server_masked` or `reveal`."""
+
+    stage = Stage.SHARE
+    opens: ClassVar[str | None] = None
+
+
+def joined(types: list[Type]) -> tuple[Sharing, int]:
+    """Sharing and ring of a linear combination: shares dominate; values of both parties become a share."""
+    operands = [ring(types, i, *LINEAR) for i in range(len(types))]
+    width = min(o.ring for o in operands)
+    kinds = {o.sharing for o in operands} - {Sharing.PUBLIC}
+    if not kinds:
+        return Sharing.PUBLIC, width
+    return (kinds.pop(), width) if len(kinds) == 1 else (Sharing.SHARE, width)
+
+
+class Source(ShareOperation):
+    """A value that enters the program. `name` is the array's name in the inputs, weights or public constants."""
+
+    required = {"name": str, "fraction": int, "shape": tuple}
+    sharing: ClassVar[Sharing]
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 0)
+        return [RingType(cls.sharing, EXACT_RING, integer(attributes, "fraction"), integers(attributes, "shape"))]
+
+
+@register
+class ClientInput(Source):
+    """Party 1's real value `scale * v + offset`, rounded to `fraction` bits."""
+
+    name = "client_input"
+    optional = {"scale": float, "offset": float}
+    sharing = Sharing.PRIVATE1
+
+
+@register
+class ServerInput(Source):
+    """Party 0's real value given at run time."""
+
+    name = "server_input"
+    sharing = Sharing.PRIVATE0
+
+
+@register
+class OneHotInput(Source):
+    """Party 1's integers in [0, depth) as 0/1 rows of `depth` entries; `shape` includes the last axis of depth."""
+
+    name = "one_hot_input"
+    required = {"name": str, "shape": tuple}
+    sharing = Sharing.PRIVATE1
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        return super().infer(operands, {**attributes, "fraction": 0})
+
+
+@register
+class Weight(Source):
+    """Party 0's weight, rounded to `fraction` bits when the program is loaded."""
+
+    name = "weight"
+    sharing = Sharing.PRIVATE0
+
+
+@register
+class Constant(Source):
+    """A public array of integers, already encoded."""
+
+    name = "constant"
+    sharing = Sharing.PUBLIC
+
+
+class Additive(ShareOperation):
+    """Broadcasting sum or difference of values with equal fraction bits."""
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2)
+        a, b = ring(operands, 0, *LINEAR), ring(operands, 1, *LINEAR)
+        if a.fraction != b.fraction:
+            raise ValueError(f"{cls.name}: fraction bits differ ({a.fraction} and {b.fraction})")
+        sharing, width = joined(operands)
+        return [RingType(sharing, width, a.fraction, broadcast(a.shape, b.shape))]
+
+
+@register
+class Add(Additive):
+    """a + b."""
+
+    name = "add"
+
+
+@register
+class Sub(Additive):
+    """a - b."""
+
+    name = "sub"
+
+
+@register
+class Scale(ShareOperation):
+    """Integer multiple: value * factor / 2^fraction, with `fraction` more fraction bits and no rounding."""
+
+    name = "scale"
+    required = {"factor": int, "fraction": int}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0, *LINEAR)
+        return [RingType(x.sharing, x.ring, x.fraction + integer(attributes, "fraction"), x.shape)]
+
+
+@register
+class MulPublic(ShareOperation):
+    """Broadcasting product with a public array; fraction bits add up."""
+
+    name = "mul_public"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2)
+        x, c = ring(operands, 0, *LINEAR), ring(operands, 1, Sharing.PUBLIC)
+        return [RingType(x.sharing, x.ring, x.fraction + c.fraction, broadcast(x.shape, c.shape))]
+
+
+@register
+class MatMulPublic(ShareOperation):
+    """x [.., m, k] times a public matrix [k, n]; fraction bits add up."""
+
+    name = "matmul_public"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2)
+        x, c = ring(operands, 0, *LINEAR), ring(operands, 1, Sharing.PUBLIC)
+        if len(c.shape) != 2 or not x.shape or x.shape[-1] != c.shape[0]:
+            raise ValueError(f"matmul_public: {x.shape} does not fit {c.shape}")
+        return [RingType(x.sharing, x.ring, x.fraction + c.fraction, (*x.shape[:-1], c.shape[1]))]
+
+
+@register
+class Reinterpret(ShareOperation):
+    """The same integers with another fraction: a free product with a power of two."""
+
+    name = "reinterpret"
+    required = {"fraction": int}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0, *LINEAR)
+        return [RingType(x.sharing, x.ring, integer(attributes, "fraction"), x.shape)]
+
+
+@register
+class Shift(ShareOperation):
+    """Truncation into the narrower ring: each party drops `bits` low bits; error below one unit, no message.
+
+    Source: BumbleBee (NDSS 2025), the observation that only widening needs the wrap bit.
+    """
+
+    name = "shift"
+    required = {"bits": int}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x, bits = ring(operands, 0, Sharing.SHARE), integer(attributes, "bits")
+        if not 0 <= bits < x.ring:
+            raise ValueError(f"cannot shift a ring of {x.ring} bits by {bits}")
+        return [RingType(Sharing.SHARE, x.ring - bits, x.fraction - bits, x.shape)]
+
+
+@register
+class Sum(ShareOperation):
+    """Sum over `axes` (nonnegative, ascending)."""
+
+    name = "sum"
+    required = {"axes": tuple, "keepdims": bool}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x, axes = ring(operands, 0, *LINEAR), integers(attributes, "axes")
+        shape = tuple(1 if i in axes else s for i, s in enumerate(x.shape) if attributes["keepdims"] or i not in axes)
+        return [RingType(x.sharing, x.ring, x.fraction, shape)]
+
+
+@register
+class Concat(ShareOperation):
+    """Concatenation along `axis` (nonnegative)."""
+
+    name = "concat"
+    required = {"axis": int}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        sharing, width = joined(operands)
+        parts, axis = [ring(operands, i) for i in range(len(operands))], integer(attributes, "axis")
+        first = parts[0]
+        for part in parts:
+            same = part.shape[:axis] == first.shape[:axis] and part.shape[axis + 1 :] == first.shape[axis + 1 :]
+            if not same or part.fraction != first.fraction:
+                raise ValueError("concat: shapes or fraction bits differ")
+        shape = (*first.shape[:axis], sum(p.shape[axis] for p in parts), *first.shape[axis + 1 :])
+        return [RingType(sharing, width, first.fraction, shape)]
+
+
+class View(ShareOperation):
+    """Moves elements only; works on every sharing (a view of a masked value has the view of its mask)."""
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0)
+        shape = view_shape(cls.name, x.shape, attributes)
+        return [RingType(x.sharing, x.ring, x.fraction, shape, x.range)]
+
+
+for _kind, _spec in VIEW_ATTRIBUTES.items():
+    register(type(_kind.title(), (View,), {"name": _kind, "required": _spec, "__doc__": f"View: {_kind}."}))

@@ -1,0 +1,84 @@
+"""Legality tables: what a program may hold at a point of the pipeline. A stage is done when the next table accepts.
+
+`STAGE_TABLES` say what belongs to a stage at all: the operation classes registered for it and the types its values have.
+`RECOGNISED` is the tensor stage as lowering wants it, after folding, splitting off local subgraphs and recognition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mpcc.ir.diagnostics import Diagnostics
+from mpcc.ir.dialects import operations_of
+from mpcc.ir.printer import operation_place, print_type
+from mpcc.ir.program import Operation, Program, Stage
+from mpcc.ir.types import PendingType, RingType, TensorType, Type, Visibility
+
+# Sources have no operands; views only move elements, so that a constant may be viewed as lowering needs it.
+_SOURCES = frozenset({"input", "constant"})
+_VIEWS = frozenset({"reshape", "transpose", "expand", "slice", "take"})
+
+
+@dataclass(frozen=True)
+class LegalityTable:
+    """`excluded` are operations of the stage that must be gone. With `secret_only`, whatever is computed (by other than
+    sources and views) must be a secret real number: public and one party's work is done elsewhere."""
+
+    name: str
+    stage: Stage
+    families: tuple[type[Type], ...]
+    excluded: frozenset[str] = frozenset()
+    secret_only: bool = False
+
+    @property
+    def operations(self) -> frozenset[str]:
+        return frozenset(operations_of(self.stage)) - self.excluded
+
+    def refusals(self, operation: Operation) -> list[str]:
+        """Why the operation is illegal here; empty when it is legal."""
+        kind = operation.kind
+        if kind not in operations_of(self.stage):
+            return [f"the {self.stage} stage has no operation '{kind}'"]
+        problems = [f"operation '{kind}' is not legal in {self.name}"] if kind in self.excluded else []
+        for value in operation.results:
+            if not isinstance(value.type, self.families):
+                problems.append(
+                    f"%{value.name}: {print_type(value.type)} is no type of the {self.stage} stage"
+                )
+            elif self.secret_only and kind not in _SOURCES | _VIEWS and not _secret_real(value.type):
+                problems.append(
+                    f"%{value.name}: '{kind}' must yield a secret float, not {print_type(value.type)}"
+                )
+        return problems
+
+
+STAGE_TABLES = {
+    Stage.TENSOR: LegalityTable("the tensor stage", Stage.TENSOR, (TensorType,)),
+    Stage.SHARE: LegalityTable("the share stage", Stage.SHARE, (RingType,)),
+    Stage.PARTY: LegalityTable("the party stage", Stage.PARTY, (RingType, PendingType)),
+}
+
+RECOGNISED = LegalityTable(
+    "the tensor stage after recognition",
+    Stage.TENSOR,
+    (TensorType,),
+    excluded=frozenset({"exp"}),  # unbounded on its own; recognition puts it into softmax, sigmoid or silu
+    secret_only=True,
+)
+
+
+def is_legal(stage: Stage, operation: Operation) -> bool:
+    """Whether the operation belongs to the stage."""
+    return not STAGE_TABLES[stage].refusals(operation)
+
+
+def check_legality(program: Program, table: LegalityTable) -> None:
+    """Raises MpccErrors, MPC-I020, listing every operation that the table refuses."""
+    with Diagnostics() as diagnostics:
+        for index, operation in enumerate(program.operations):
+            for problem in table.refusals(operation):
+                diagnostics.add("MPC-I020", problem, where=operation_place(index, operation))
+
+
+def _secret_real(value: Type) -> bool:
+    return isinstance(value, TensorType) and value.visibility is Visibility.SECRET and value.dtype == "float"

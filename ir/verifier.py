@@ -1,0 +1,157 @@
+"""The checks a program must pass after every pass: SSA form, operation classes, types and information flow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mpcc.ir.diagnostics import Diagnostics
+from mpcc.ir.dialects import OperationClass, definition
+from mpcc.ir.dialects.party import START
+from mpcc.ir.information_flow import flow_problems
+from mpcc.ir.legality import STAGE_TABLES
+from mpcc.ir.printer import operation_place, print_type
+from mpcc.ir.program import Attributes, Operation, Program, Stage, Value
+from mpcc.ir.types import PendingType, RingType, Sharing, TensorType, Type
+
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
+_EXACT = (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
+_WHO = {"party0": "0", "party1": "1", "public": "both"}
+
+
+def verify(program: Program) -> None:
+    """Checks everything, then raises one MpccErrors with all offenders.
+
+    MPC-I020 legality, I021 SSA form, I022 attributes, I023 operands that do not fit, I024 stated result types, I025
+    information flow, I026 reveals the compile request did not ask for.
+    """
+    verifier = _Verifier(program)
+    for index, operation in enumerate(program.operations):
+        verifier.check(operation, operation_place(index, operation))
+    verifier.check_outputs()
+    verifier.diagnostics.raise_if_any()
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What is to be inferred: the operation itself, or for a `finish` the protocol that it ends."""
+
+    operation_class: type[OperationClass]
+    operands: list[Type]
+    attributes: Attributes
+
+
+class _Verifier:
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.diagnostics = Diagnostics()
+        self._defined: dict[str, Value] = {}
+        self._started: dict[Value, Operation] = {}  # protocols under way
+        self._reveals = program.attributes.get("reveals", ())
+
+    def check(self, operation: Operation, place: str) -> None:
+        refusals = STAGE_TABLES[self.program.stage].refusals(operation)
+        self._report("MPC-I020", refusals, place)
+        self._check_ssa(operation, place)
+        if refusals:
+            return
+        meaning = self._meaning(operation, place)
+        if meaning is None:
+            return
+        try:
+            definition(self.program.stage, operation.kind).check_attributes(operation.attributes)
+        except ValueError as error:
+            self._report("MPC-I022", [str(error)], place)
+            return
+        try:
+            inferred = meaning.operation_class.infer(meaning.operands, meaning.attributes)
+        except (ValueError, TypeError, ArithmeticError, LookupError) as error:
+            self._report("MPC-I023", [f"{operation.kind} does not accept its operands: {error}"], place)
+            return
+        stated = [value.type for value in operation.results]
+        if len(stated) != len(inferred):
+            self._report(
+                "MPC-I024", [f"{len(stated)} results are stated, {len(inferred)} are inferred"], place
+            )
+            return
+        for value, expected in zip(operation.results, inferred, strict=True):
+            if not _agrees(value.type, expected, is_source=not meaning.operands):
+                message = (
+                    f"%{value.name} is stated as {print_type(value.type)}, inferred is {print_type(expected)}"
+                )
+                self._report("MPC-I024", [message], place)
+        self._report("MPC-I025", flow_problems(meaning.operation_class, meaning.operands, stated), place)
+        if getattr(meaning.operation_class, "opens", None) == "reveal":
+            self._check_reveal(operation, meaning.attributes, place)
+
+    def check_outputs(self) -> None:
+        for number, (name, value) in enumerate(self.program.outputs.items()):
+            if self._defined.get(value.name) is not value:
+                line = len(self.program.operations) + 2 + number
+                self._report(
+                    "MPC-I021", [f"output '{name}': %{value.name} is not defined"], f"line {line}: output"
+                )
+        for value, start in self._started.items():
+            self._report("MPC-I021", [f"%{value.name}: the protocol is never finished"], start.kind)
+
+    def _report(self, code: str, messages: list[str], place: str) -> None:
+        for message in messages:
+            self.diagnostics.add(code, message, where=place)
+
+    def _check_ssa(self, operation: Operation, place: str) -> None:
+        for value in operation.operands:
+            if self._defined.get(value.name) is not value:
+                self._report("MPC-I021", [f"%{value.name} is used before it is defined"], place)
+        for value in operation.results:
+            if value.name in self._defined:
+                self._report("MPC-I021", [f"%{value.name} is defined a second time"], place)
+            if not _NAME.fullmatch(value.name):
+                self._report("MPC-I021", [f"'{value.name}' is no name of a value"], place)
+            self._defined[value.name] = value
+
+    def _meaning(self, operation: Operation, place: str) -> _Meaning | None:
+        """None, and reported, for a `finish` without its `start`."""
+        stage = self.program.stage
+        types = [value.type for value in operation.operands]
+        if stage is Stage.PARTY and operation.kind == "finish":
+            start = self._started.pop(operation.operands[0], None) if len(operation.operands) == 1 else None
+            if start is None:
+                self._report(
+                    "MPC-I021", ["finish needs one protocol that is started and not finished yet"], place
+                )
+                return None
+            protocol = definition(stage, start.kind.removeprefix(START))
+            return _Meaning(protocol, [value.type for value in start.operands], start.attributes)
+        if stage is Stage.PARTY and operation.kind.startswith(START):
+            self._started.update(dict.fromkeys(operation.results, operation))
+        return _Meaning(definition(stage, operation.kind), types, operation.attributes)
+
+    def _check_reveal(self, operation: Operation, attributes: Attributes, place: str) -> None:
+        """A reveal must be listed in the program's `reveals`; at the share stage it must be the output it names."""
+        name = str(attributes["name"])
+        request = f"{name}={_WHO[str(attributes['to'])]}"
+        if not isinstance(self._reveals, tuple) or request not in self._reveals:
+            self.diagnostics.add(
+                "MPC-I026",
+                f"the program reveals '{request}', which the compile request did not ask for",
+                remedy=f"compile with --reveal {request} if that is meant",
+                where=place,
+            )
+        if self.program.stage is Stage.SHARE and self.program.outputs.get(name) not in operation.results:
+            message = f"the revealed value %{operation.result.name} is not the output '{name}'"
+            self._report("MPC-I026", [message], place)
+
+
+def _agrees(stated: Type, inferred: Type, is_source: bool) -> bool:
+    """Whether a stated type may stand for the inferred one: equal but for the range, a ring of shares may be narrower.
+
+    Visibilities of computed values are left to the information-flow check.
+    """
+    if isinstance(stated, TensorType) and isinstance(inferred, TensorType):
+        same_visibility = stated.visibility is inferred.visibility or not is_source
+        return same_visibility and (stated.dtype, stated.shape) == (inferred.dtype, inferred.shape)
+    if isinstance(stated, RingType) and isinstance(inferred, RingType):
+        fits = stated.ring == inferred.ring if stated.sharing in _EXACT else stated.ring <= inferred.ring
+        form = (stated.sharing, stated.fraction, stated.shape)
+        return fits and form == (inferred.sharing, inferred.fraction, inferred.shape)
+    return isinstance(stated, PendingType) and stated == inferred

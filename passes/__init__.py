@@ -1,0 +1,1 @@
+"""Rewrites of the intermediate representation, one file a pass."""

@@ -1,0 +1,189 @@
+"""Fold everything that does not depend on an input: shape arithmetic, masks, transposed or dequantised weights.
+
+One forward walk gives every value a static type, evaluates with onnxruntime each node whose operands are all constant, and
+resolves `If` nodes with a constant condition. A folded value is public when all it was computed from is public, else
+party 0's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+
+from mpcc.ir.diagnostics import Diagnostics
+from mpcc.ir.types import Visibility
+from mpcc.passes.recognise.graph import (
+    ORIGIN,
+    VISIBILITY,
+    array,
+    has_static_shape,
+    infer_types,
+    join,
+    origin,
+    remove_dead,
+    shape,
+)
+
+UNTYPED = "untyped"
+_QUANTISED = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul"}
+_SMALL_INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
+# Operations of com.microsoft that become plain ONNX before types are needed.
+_UNFOLDABLE = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+
+
+def fold_public(graph: ir.Graph, diagnostics: Diagnostics) -> None:
+    """Fold and type the graph in place.
+
+    Values that could not be typed carry `meta["untyped"]`; the node that caused it is reported to `diagnostics`,
+    those after it are not.
+    """
+    opset = graph.opset_imports.get("", 0)
+    for value in graph.initializers.values():
+        _label_constant(value)
+    pending = list(reversed(list(graph)))
+    while pending:
+        node = pending.pop()
+        node.meta[ORIGIN] = (node.name or f"{node.op_type} ({node.outputs[0].name})",)
+        if node.op_type == "If" and (condition := array(node.inputs[0])) is not None:
+            pending.extend(reversed(_inline_branch(graph, node, bool(condition))))
+            continue
+        if any(UNTYPED in value.meta for value in node.inputs if value is not None):
+            _mark_untyped(node)
+        elif not _fold_node(graph, node, opset):
+            _type_node(node, opset, diagnostics)
+    remove_dead(graph)
+
+
+def _label_constant(value: ir.Value) -> None:
+    """Floats are party 0's; integers and truth values are architecture, except 8-bit and smaller weights."""
+    assert value.const_value is not None
+    dtype = value.const_value.dtype
+    is_weight = dtype.is_floating_point() or dtype.name in _SMALL_INTEGERS
+    value.meta[VISIBILITY] = Visibility.PARTY0 if is_weight else Visibility.PUBLIC
+    value.dtype = dtype
+    value.shape = ir.Shape(value.const_value.shape.numpy())
+
+
+def _inline_branch(graph: ir.Graph, node: ir.Node, condition: bool) -> list[ir.Node]:
+    branch = node.attributes["then_branch" if condition else "else_branch"].as_graph()
+    for value in list(branch.initializers.values()):
+        _label_constant(value)
+    nodes, results = list(branch), list(branch.outputs)
+    branch.outputs.clear()
+    branch.remove(nodes)
+    graph.insert_before(node, nodes)
+    for old, new in zip(node.outputs, results, strict=True):
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+    return nodes
+
+
+def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
+    """Replace the node by constants when its operands allow it."""
+    result: list[np.ndarray]
+    if node.op_type == "Constant" and node.domain == "":
+        tensor = _constant_tensor(node)
+        value = node.outputs[0]
+        value.const_value = tensor
+        _label_constant(value)
+        return _detach(graph, node)
+    if node.op_type in ("Shape", "Size") and node.inputs[0] is not None and has_static_shape(node.inputs[0]):
+        dims = np.array(shape(node.inputs[0]), dtype=np.int64)
+        start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(dims))
+        result = [dims[start:end] if node.op_type == "Shape" else np.array(dims.prod(), dtype=np.int64)]
+        who = Visibility.PUBLIC
+    else:
+        folded = all(v is None or v.const_value is not None for v in node.inputs)
+        has_body = any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
+        if not folded or has_body or node.op_type in _UNFOLDABLE:
+            return False
+        try:
+            result = evaluate_node(node, opset)
+        except Exception:  # onnxruntime raises its own classes; the node is then reported like any unsupported one
+            return False
+        who = Visibility.PARTY0 if node.op_type in _QUANTISED else join(node.inputs)
+    for value, data in zip([v for v in node.outputs if v.name != ""], result, strict=True):
+        value.const_value = ir.tensor(data, name=value.name)
+        value.dtype, value.shape = ir.DataType.from_numpy(data.dtype), ir.Shape(data.shape)
+        value.meta[VISIBILITY] = who
+    return _detach(graph, node)
+
+
+def _detach(graph: ir.Graph, node: ir.Node) -> bool:
+    """Take a folded node out of the graph; its outputs live on as constants."""
+    for old in node.outputs:
+        new = ir.Value(name=old.name, shape=old.shape, type=old.type, const_value=old.const_value)
+        new.meta[VISIBILITY] = old.meta.get(VISIBILITY, Visibility.PUBLIC)
+        ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+    return True
+
+
+def _constant_tensor(node: ir.Node) -> Any:
+    (name, found), *_ = node.attributes.items()
+    if name == "value":
+        return found.as_tensor()
+    dtype = np.float32 if "float" in name else np.int64
+    return ir.tensor(np.array(found.value, dtype=dtype))
+
+
+def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
+    for value in node.outputs:
+        value.meta[VISIBILITY] = join(node.inputs)
+    if node.domain in ("com.microsoft", "mpcc") or node.op_type == "SimplifiedLayerNormalization":
+        return  # typed when they are rewritten
+    if infer_types(node, opset):
+        return
+    _mark_untyped(node)
+    name = node.op_type if node.domain == "" else f"{node.domain}.{node.op_type}"
+    reason = "its output shape depends on data" if node.domain == "" else "it is not an operation of the ONNX standard"
+    diagnostics.add(
+        "MPC-F020",
+        f"operation {name} is not supported: {reason}",
+        remedy="export the model in evaluation mode with static shapes, without this operation",
+        where=", ".join(origin(node)),
+    )
+
+
+def _mark_untyped(node: ir.Node) -> None:
+    for value in node.outputs:
+        value.meta[UNTYPED] = True
+
+
+def evaluate_node(node: ir.Node, opset: int) -> list[np.ndarray]:
+    """Run one node on its constant operands with onnxruntime."""
+    feeds: dict[str, np.ndarray] = {}
+    infos: list[onnx.ValueInfoProto] = []
+    names: dict[int, str] = {}
+    for value in node.inputs:
+        if value is None or id(value) in names:
+            continue
+        names[id(value)] = name = f"i{len(names)}"
+        assert value.const_value is not None
+        feeds[name] = np.asarray(value.const_value.numpy())
+        infos.append(onnx.helper.make_tensor_value_info(name, int(value.const_value.dtype), list(feeds[name].shape)))
+    proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
+    proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
+    proto.input.extend("" if v is None else names[id(v)] for v in node.inputs)
+    proto.output.extend("" if v.name == "" else f"o{i}" for i, v in enumerate(node.outputs))
+    results = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([proto], "fold", infos, results),
+        opset_imports=[onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid("com.microsoft", 1)],
+        ir_version=10,
+    )
+    return [np.asarray(a) for a in run_session(model.SerializeToString(), feeds)]
+
+
+def run_session(model: bytes | str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """One run on the CPU, without graph optimisation, on one thread."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, feeds))

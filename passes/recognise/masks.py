@@ -1,0 +1,303 @@
+"""Attention masks: additive masks and fills become a 0/1 operand of softmax; the exporters' NaN guard is removed.
+
+An additive mask of -1e4 .. -3.4e38 must never reach fixed point. Whatever chain of Add, Where, Max, scalings and views leads to a
+softmax is taken apart; its mask terms are turned into one truth tensor `keep`, public if constant, else computed by party 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from mpcc.ir.diagnostics import Diagnostics
+from mpcc.ir.types import Visibility
+from mpcc.passes.recognise.broadcasts import shrink
+from mpcc.passes.recognise.graph import (
+    Rewriter,
+    array,
+    attribute,
+    inputs,
+    is_float,
+    is_known_locally,
+    origin,
+    remove_dead,
+    scalar,
+    shape,
+    visibility,
+)
+from mpcc.passes.recognise.public_constants import MASK_FILL
+
+# Kept positions of an additive mask are 0, masked ones at or below MASK_FILL.
+THRESHOLD = MASK_FILL / 2
+GUARDED = "guarded"
+_VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Flatten")
+
+
+@dataclass
+class _Scores:
+    """What remains of a softmax's operand without its masks (None: nothing), and the masks as truth values."""
+
+    value: ir.Value | None
+    keeps: list[ir.Value] = field(default_factory=list)
+    nodes: list[ir.Node] = field(default_factory=list)
+
+
+def recognise_masks(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
+    """Rewrite every softmax on unknown values to mpcc.Softmax(scores[, keep])."""
+    combined: dict[tuple[int, ...], ir.Value] = {}
+    for node in list(rewrite.graph):
+        if node.op_type == "Softmax" and node.domain == "" and visibility(node.outputs[0]) is not Visibility.PARTY1:
+            _softmax(rewrite, node, combined, diagnostics)
+    remove_dead(rewrite.graph)
+
+
+def _softmax(
+    rewrite: Rewriter, node: ir.Node, combined: dict[tuple[int, ...], ir.Value], diagnostics: Diagnostics
+) -> None:
+    x = node.inputs[0]
+    assert x is not None
+    scores = _take_apart(rewrite, node, x)
+    result, guards = _guarded_result(node)
+    guarded = bool(guards) or node.meta.get(GUARDED, False)
+    operands = [scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))]
+    if scores.keeps:
+        key = tuple(sorted(id(keep) for keep in scores.keeps))
+        if key not in combined:
+            combined[key] = _combine(rewrite, node, scores.keeps)
+        keep = combined[key]
+        operands.append(keep)
+        data = array(keep)
+        if data is not None and not guarded and not np.all(data.any(axis=-1)):
+            diagnostics.add(
+                "MPC-F030",
+                "a softmax has rows in which every position is masked",
+                remedy="export with an attention mask that keeps at least one position in each row",
+                where=", ".join(origin(node)),
+            )
+    rest = operands[0]
+    if shape(rest) != shape(x):
+        operands[0] = rewrite.emit(node, "Expand", [rest, rewrite.integers(*shape(x))])
+    macro = rewrite.macro(
+        node,
+        "Softmax",
+        operands,
+        {"empty_rows": "zero" if guarded else "refuse"},
+        result_shape=shape(x),
+        came_from=origin(*scores.nodes, node, *guards),
+    )
+    rewrite.replace(result, macro)
+    if result is not node.outputs[0]:
+        rewrite.replace(node.outputs[0], macro, equal=False)
+
+
+def _guarded_result(node: ir.Node) -> tuple[ir.Value, list[ir.Node]]:
+    """The output of `Where(IsNaN(p), 0, p)` when that is all that reads p; else p itself.
+
+    The guard means: a row without any kept position is zero. It may go only if nothing else sees p's NaN.
+    """
+    p = node.outputs[0]
+    users = {use.node for use in p.uses()}
+    tests = [user for user in users if user.op_type == "IsNaN"]
+    selects = [user for user in users if user.op_type == "Where"]
+    if len(users) != 2 or len(tests) != 1 or len(selects) != 1 or p.is_graph_output():
+        return p, []
+    test, select = tests[0], selects[0]
+    condition, replacement, kept = select.inputs
+    zero = array(replacement)
+    sound = condition is test.outputs[0] and kept is p and zero is not None and not np.any(zero)
+    only_here = len(test.outputs[0].uses()) == 1 and shape(select.outputs[0]) == shape(p)
+    return (select.outputs[0], [test, select]) if sound and only_here else (p, [])
+
+
+def _take_apart(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores:
+    node = value.producer()
+    mask = _mask_term(rewrite, anchor, value)
+    if mask is not None:
+        return mask
+    if node is None or node.domain != "" or is_known_locally(value):
+        return _Scores(value)
+    if node.op_type in ("Add", "Sub"):
+        return _sum(rewrite, anchor, node)
+    if node.op_type == "Where":
+        return _fill(rewrite, anchor, node)
+    if node.op_type == "Max" and len(node.inputs) == 2:
+        for x, bound in (node.inputs, reversed(node.inputs)):
+            number = scalar(bound)
+            if x is not None and number is not None and number <= MASK_FILL:
+                inner = _take_apart(rewrite, anchor, x)
+                return _Scores(inner.value, inner.keeps, [*inner.nodes, node])
+    if node.op_type == "Mul":
+        for x, factor in (node.inputs, reversed(node.inputs)):
+            number = scalar(factor)
+            if x is not None and number is not None and number > 0:
+                return _rebuilt(rewrite, anchor, node, x, [factor])
+    if node.op_type in _VIEWS and node.inputs[0] is not None:
+        return _viewed(rewrite, anchor, node, node.inputs[0])
+    return _Scores(value)
+
+
+def _mask_term(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores | None:
+    """The value as a mask: wholly (party 1's or public), or a constant that is bias where it is not mask."""
+    if value.const_value is not None:
+        data = array(value)
+        assert data is not None
+        keep = data > THRESHOLD
+        if np.all(keep):
+            return None
+        rest = np.where(keep, data, 0).astype(data.dtype)
+        bias = rewrite.constant(rest, visibility(value)) if np.any(rest) else None
+        return _Scores(bias, [rewrite.constant(keep)])
+    if visibility(value) is not Visibility.PARTY1 or not _has_fill(value, set()):
+        return None
+    threshold = rewrite.constant(np.array(THRESHOLD, dtype=_numpy_type(value)))
+    return _Scores(None, [rewrite.emit(anchor, "Greater", [value, threshold])])
+
+
+def _numpy_type(value: ir.Value) -> np.dtype:
+    assert value.dtype is not None
+    return np.dtype(value.dtype.numpy())
+
+
+def _has_fill(value: ir.Value, seen: set[int]) -> bool:
+    """Whether a mask's fill value went into a value of party 1."""
+    data = array(value)
+    if data is not None:
+        return is_float(value) and bool(np.any(data <= MASK_FILL))
+    node = value.producer()
+    if node is None or id(node) in seen:
+        return False
+    seen.add(id(node))
+    return any(_has_fill(v, seen) for v in node.inputs if v is not None)
+
+
+def _sum(rewrite: Rewriter, anchor: ir.Node, node: ir.Node) -> _Scores:
+    a, b = node.inputs
+    assert a is not None and b is not None
+    left = _take_apart(rewrite, anchor, a)
+    if node.op_type == "Sub":
+        right = _subtracted(rewrite, anchor, b)
+    else:
+        right = _take_apart(rewrite, anchor, b)
+    if not left.keeps and not right.keeps:
+        return _Scores(node.outputs[0])
+    keeps, nodes = [*left.keeps, *right.keeps], [*left.nodes, *right.nodes, node]
+    if left.value is None and (node.op_type == "Add" or right.value is None):
+        return _Scores(right.value, keeps, nodes)
+    if right.value is None:
+        return _Scores(left.value, keeps, nodes)
+    first = left.value if left.value is not None else rewrite.constant(np.zeros((), np.float32))
+    return _Scores(rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), keeps, nodes)
+
+
+def _subtracted(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores:
+    """x - m with m zero or large and positive."""
+    data = array(value)
+    if data is not None and np.all((data == 0) | (data >= -MASK_FILL)) and np.any(data):
+        return _Scores(None, [rewrite.constant(data < -THRESHOLD)])
+    return _Scores(value)
+
+
+def _fill(rewrite: Rewriter, anchor: ir.Node, node: ir.Node) -> _Scores:
+    """Where(condition, scores, fill) or Where(condition, fill, scores)."""
+    condition, yes, no = node.inputs
+    assert condition is not None and yes is not None and no is not None
+    if is_known_locally(condition):
+        for kept, fill, inverted in ((yes, no, False), (no, yes, True)):
+            data = array(fill)
+            if data is not None and np.all(data <= MASK_FILL):
+                keep = _negated(rewrite, anchor, condition) if inverted else condition
+                inner = _take_apart(rewrite, anchor, kept)
+                return _Scores(inner.value, [*inner.keeps, keep], [*inner.nodes, node])
+    return _Scores(node.outputs[0])
+
+
+def _negated(rewrite: Rewriter, anchor: ir.Node, condition: ir.Value) -> ir.Value:
+    data = array(condition)
+    return rewrite.constant(~data) if data is not None else rewrite.emit(anchor, "Not", [condition])
+
+
+def _rebuilt(
+    rewrite: Rewriter, anchor: ir.Node, node: ir.Node, x: ir.Value, others: list[ir.Value | None]
+) -> _Scores:
+    """The same operation on what remains of its operand."""
+    inner = _take_apart(rewrite, anchor, x)
+    if not inner.keeps or inner.value is None:
+        return _Scores(node.outputs[0])
+    attributes = {name: attribute(node, name) for name in node.attributes}
+    value = rewrite.emit(anchor, node.op_type, [inner.value, *others], attributes, came_from=origin(node))
+    return _Scores(value, inner.keeps, inner.nodes)
+
+
+def _viewed(rewrite: Rewriter, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores:
+    """A view of masked scores: the masks go through the same view."""
+    inner = _take_apart(rewrite, anchor, x)
+    if not inner.keeps or inner.value is None:
+        return _Scores(node.outputs[0])
+    attributes = {name: attribute(node, name) for name in node.attributes}
+    others = inputs(node, 1)[1:]
+    target = rewrite.integers(*shape(x))
+
+    def view(value: ir.Value) -> ir.Value:
+        full = value if shape(value) == shape(x) else rewrite.emit(anchor, "Expand", [value, target])
+        return rewrite.emit(anchor, node.op_type, [full, *others], attributes, came_from=origin(node))
+
+    return _Scores(view(inner.value), [view(keep) for keep in inner.keeps], [*inner.nodes, node])
+
+
+def _combine(rewrite: Rewriter, anchor: ir.Node, keeps: list[ir.Value]) -> ir.Value:
+    """All masks as one 0/1 float tensor, without the axes along which it does not change."""
+    constants = [data for data in map(array, keeps) if data is not None]
+    value: ir.Value | None = None
+    if constants:
+        joint = constants[0]
+        for data in constants[1:]:
+            joint = np.logical_and(joint, data)
+        value = rewrite.constant(joint)
+    for keep in keeps:
+        if keep.const_value is None:
+            value = keep if value is None else rewrite.emit(anchor, "And", [value, keep])
+    assert value is not None
+    value = shrink(rewrite, anchor, value)
+    data = array(value)
+    if data is not None:
+        return rewrite.constant(data.astype(np.float32))
+    return rewrite.emit(anchor, "Cast", [value], {"to": int(ir.DataType.FLOAT)})
+
+
+def select_by_factor(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
+    """Where(c, a, b) with c known to party 1 or public: c * a + (1 - c) * b."""
+    for node in list(rewrite.graph):
+        if node.op_type != "Where" or visibility(node.outputs[0]) is not Visibility.SECRET:
+            continue
+        condition, yes, no = node.inputs
+        assert condition is not None and yes is not None and no is not None
+        if not is_known_locally(condition) or not is_float(yes):
+            continue
+        names = origin(node)
+        inverse = _negated(rewrite, node, condition)
+        terms: list[ir.Value] = []
+        for choice, chosen in ((condition, yes), (inverse, no)):
+            data = array(chosen)
+            if data is not None and not np.any(data):
+                continue
+            if data is not None and np.any(np.abs(data) >= -MASK_FILL):
+                diagnostics.add(
+                    "MPC-F031",
+                    "a fill value of this size outside of a softmax cannot be represented",
+                    remedy="apply masks to attention scores only, or fill with 0",
+                    where=", ".join(names),
+                )
+            factor = array(choice)
+            weight = (
+                rewrite.constant(factor.astype(np.float32))
+                if factor is not None
+                else rewrite.emit(node, "Cast", [choice], {"to": int(ir.DataType.FLOAT)}, came_from=names)
+            )
+            terms.append(rewrite.emit(node, "Mul", [chosen, weight], came_from=names))
+        result = terms[0] if len(terms) == 1 else rewrite.emit(node, "Add", terms, came_from=names)
+        if shape(result) != shape(node.outputs[0]):
+            target = rewrite.integers(*shape(node.outputs[0]))
+            result = rewrite.emit(node, "Expand", [result, target], came_from=names)
+        rewrite.replace(node.outputs[0], result)

@@ -1,0 +1,1 @@
+"""Runtime: interpreter, sessions, transport, correlation sources, protocols, kernels."""

@@ -1,0 +1,100 @@
+"""The dealer's input, correlations.json: which operations draw correlations, in order, and views of masks between them.
+
+Nothing in it depends on a weight or an input. Each item is an operation of the share stage as its parties run it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mpcc.ir.dialects.party import START
+from mpcc.ir.program import Attribute, Attributes, Operation, Program, Value
+from mpcc.ir.types import RingType, Sharing
+from mpcc.runtime.protocols import protocols
+from mpcc.runtime.protocols.local import is_view_of_mask
+
+
+def link(program: Program) -> list[Operation]:
+    """The party program with every start and its finish joined to one share-stage operation at the start's place.
+
+    `exchange` and `finish` stay where they are; a joined operation's result is the finish's.
+    """
+    finishes = {o.operands[0]: o for o in program.operations if o.kind == "finish"}
+    linked = []
+    for operation in program.operations:
+        if operation.kind.startswith(START):
+            finish = finishes[operation.result]
+            kind = operation.kind.removeprefix(START)
+            operation = Operation(
+                kind, operation.operands, finish.results, operation.attributes, operation.onnx_nodes
+            )
+        linked.append(operation)
+    return linked
+
+
+def correlated(operations: list[Operation]) -> list[Operation]:
+    """The operations that the dealer must see: those with slots, and views of masked values."""
+    return [o for o in operations if o.kind in protocols and (protocols[o.kind].slots(o) or is_view_of_mask(o))]
+
+
+def correction_bytes(operation: Operation) -> int:
+    """Bytes that the dealer sends party 1 for the operation."""
+    return sum(slot.correction_bytes for slot in protocols[operation.kind].slots(operation))
+
+
+def offsets(operations: list[Operation]) -> tuple[dict[str, int], int]:
+    """Where each value's corrections begin in party 1's payload, and the payload's length, in bytes."""
+    position, result = 0, {}
+    for operation in correlated(operations):
+        result[operation.result.name] = position
+        position += correction_bytes(operation)
+    return result, position
+
+
+def to_json(operations: list[Operation]) -> str:
+    """The plan's text. Deterministic."""
+    items = [
+        {
+            "kind": o.kind,
+            "result": [o.result.name, _type_out(o.result)],
+            "operands": [[v.name, _type_out(v)] for v in o.operands],
+            "attributes": o.attributes,
+            "offline_bytes": correction_bytes(o),
+        }
+        for o in correlated(operations)
+    ]
+    return json.dumps({"format": 1, "items": items}, indent=None, separators=(",", ":")) + "\n"
+
+
+def from_json(text: str) -> list[Operation]:
+    """The plan's operations. Raises ValueError, KeyError or TypeError when the text is no plan."""
+    values: dict[str, Value] = {}
+
+    def value(entry: list[Any]) -> Value:
+        name, fields = entry
+        return values.setdefault(name, Value(name, _type_in(fields)))
+
+    result = []
+    for item in json.loads(text)["items"]:
+        operands = tuple(value(e) for e in item["operands"])
+        attributes: Attributes = {k: _freeze(v) for k, v in item["attributes"].items()}
+        result.append(Operation(item["kind"], operands, (value(item["result"]),), attributes))
+    return result
+
+
+def _freeze(entry: Any) -> Attribute:
+    return tuple(_freeze(e) for e in entry) if isinstance(entry, list) else entry
+
+
+def _type_out(value: Value) -> list[Any]:
+    ring = value.type
+    assert isinstance(ring, RingType)
+    return [ring.sharing, ring.ring, ring.fraction, list(ring.shape)]
+
+
+def _type_in(fields: list[Any]) -> RingType:
+    sharing, ring, fraction, shape = fields
+    return RingType(Sharing(sharing), int(ring), int(fraction), tuple(int(s) for s in shape), None)
+
+

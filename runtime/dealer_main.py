@@ -1,0 +1,43 @@
+"""`mpcc deal`: the dealer's command line, also run as `python -m mpcc.runtime.dealer_main`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mpcc.runtime.command import events_option, run_command
+from mpcc.runtime.events import Events
+
+
+@click.command(help="Write STORE/party0 and STORE/party1, with the correlations of N sessions of PROG.")
+@click.argument("program", type=click.Path(path_type=Path), metavar="PROG")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="STORE")
+@click.option("--sessions", type=click.IntRange(min=1), required=True, metavar="N")
+@events_option
+def deal_command(**options: Any) -> dict[str, Any]:
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    """Deal; returns the exit code."""
+    return run_command(deal_command, arguments, "mpcc deal", _deal)
+
+
+def _deal(options: dict[str, Any], events: Events) -> None:
+    from mpcc.runtime.dealer import deal_sessions
+
+    sessions, store = options["sessions"], options["output"]
+    started = time.perf_counter()
+    deal_sessions(
+        options["program"], sessions, store, lambda done, total: events.progress("dealing", done, total)
+    )
+    seconds = time.perf_counter() - started
+    events.tell("dealt", f"dealt {sessions} sessions to {store} in {seconds:.2f} s", seconds=seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,200 @@
+"""Walks a party program: local steps, protocols under way, one merged exchange a tick.
+
+Offline, before the input is known: party 0 sends F = W - B for every linear operation, party 1 computes its shares of
+their results. Online: the program's lines in order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mpcc.ir.program import Operation, Program, Value
+from mpcc.ir.types import RingType
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.correlations.draw import CorrelationSource
+from mpcc.runtime.correlations.slots import Part
+from mpcc.runtime.dealer import weight_mask
+from mpcc.runtime.protocols import linear, openings, protocols
+from mpcc.runtime.protocols.base import Step, pack, packed_bytes, ring_type, unpack
+from mpcc.runtime.protocols.local import ViewProtocol
+from mpcc.runtime.ring import I64, U64, reduce
+from mpcc.runtime.values import RuntimeValue, Served
+
+Exchange = Callable[[bytes, int], memoryview | bytes]
+Sources = Callable[[Operation], I64]
+
+LINEAR_KINDS = ("linear", "gain")
+
+
+@dataclass
+class Measured:
+    """What one operation cost this party."""
+
+    rounds: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Pending:
+    """A protocol between its start and its finish."""
+
+    operation: Operation
+    steps: Step
+    outgoing: bytes
+    messages: Iterable[tuple[int, int]] = field(default_factory=list)
+    result: RuntimeValue = None
+
+
+class Interpreter:
+    """One party's run of one program with one session's correlations."""
+
+    def __init__(self, program: Program, party: int, sources: Sources, correlations: CorrelationSource) -> None:
+        self.program = program
+        self.index = party
+        self.measured: dict[str, Measured] = {}
+        self._operations = plan.link(program)
+        self._sources = sources
+        self._correlations = correlations
+        self._prepared: dict[Value, U64] = {}
+
+    def draw(self, operation: Operation) -> dict[str, Part]:
+        return self._correlations.draw(operation.result.name, protocols[operation.kind].slots(operation))
+
+    def source(self, operation: Operation) -> I64:
+        return self._sources(operation)
+
+    def prepared(self, operation: Operation) -> U64:
+        return self._prepared.pop(operation.result)
+
+    @property
+    def linear_operations(self) -> list[Operation]:
+        return [o for o in self._operations if o.kind in LINEAR_KINDS]
+
+    def setup_bytes(self) -> int:
+        """Bytes of F = W - B that party 0 sends party 1, once for a loaded model."""
+        return sum(packed_bytes(ring_type(o, 1).size, ring_type(o).ring) for o in self.linear_operations)
+
+    def setup_message(self, weight_mask_seed: bytes) -> Iterable[bytes]:
+        """Party 0: F of every linear operation, in program order."""
+        producers = self.program.producers()
+        for operation in self.linear_operations:
+            weight = self._sources(producers[operation.operands[1]]).view(np.uint64)
+            yield pack(weight - weight_mask(weight_mask_seed, operation), ring_type(operation).ring)
+
+    def prepare(self, differences: bytes | memoryview) -> None:
+        """Party 1, offline: its masks of served values and its whole shares of linear results."""
+        served: dict[Value, Served] = {}
+        position = 0
+        for operation in self._operations:
+            if operation.kind == "serve":
+                served[operation.result] = openings.Serve.offline(operation, self)
+                self._prepared[operation.result] = served[operation.result].data
+            elif operation.kind in LINEAR_KINDS:
+                weight, bits = ring_type(operation, 1), ring_type(operation).ring
+                length = packed_bytes(weight.size, bits)
+                difference = unpack(differences[position : position + length], weight.size, bits)
+                position += length
+                protocol = linear.Linear if operation.kind == "linear" else linear.Gain
+                mask = reduce(served[operation.operands[0]].data, bits)
+                self._prepared[operation.result] = protocol.offline(
+                    operation, self, mask, difference.reshape(weight.shape)
+                )
+            elif operation.operands and operation.operands[0] in served:
+                if issubclass(protocols[operation.kind], ViewProtocol):
+                    source = served[operation.operands[0]]
+                    served[operation.result] = source.view(operation.kind, operation.attributes)
+
+    def run(self, exchange: Exchange, progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, I64]:
+        """Online. Returns the integers of the outputs this party learns, by output name."""
+        last_use = self._last_uses()
+        environment: dict[Value, RuntimeValue] = {}
+        pending: dict[Value, Pending] = {}
+        total = sum(int(o.attributes["send"]) + int(o.attributes["receive"]) for o in self._ticks())  # type: ignore[arg-type]
+        done = 0
+        for position, (operation, written) in enumerate(zip(self._operations, self.program.operations, strict=True)):
+            if operation.kind == "exchange":
+                done += self._exchange(list(pending.values()), operation, exchange)
+                progress(done, total)
+                continue
+            started = time.perf_counter()
+            if operation.kind == "finish":
+                environment[operation.result] = pending.pop(operation.operands[0]).result
+            else:
+                protocol = protocols[operation.kind]
+                steps = protocol.run(operation, self, [environment[v] for v in operation.operands])
+                first = self._advance(steps, None)
+                if isinstance(first, _Returned):
+                    environment[operation.result] = first.value
+                else:
+                    entry = Pending(operation, steps, first, iter(protocol.messages(operation)))
+                    pending[written.result] = entry
+                measured = self.measured.setdefault(operation.result.name, Measured())
+                measured.seconds += time.perf_counter() - started
+            for value in last_use.get(position, ()):
+                environment.pop(value, None)
+        return {name: self._output(environment[value]) for name, value in self.program.outputs.items() if value in environment and environment[value] is not None}
+
+    def _exchange(self, pending: list[Pending], tick: Operation, exchange: Exchange) -> int:
+        """One tick: all messages under way in one frame; then every protocol takes its next step."""
+        sizes = [next(iter(p.messages)) for p in pending]
+        outgoing = b"".join(p.outgoing for p in pending)
+        expected = sum(s[1 - self.index] for s in sizes)
+        if len(outgoing) != tick.attributes["send"] or expected != tick.attributes["receive"]:
+            raise RuntimeError(f"tick {tick.attributes['index']} does not send and receive what the program states")
+        incoming = memoryview(exchange(outgoing, expected))
+        position = 0
+        for entry, message in zip(pending, sizes, strict=True):
+            started = time.perf_counter()
+            length = message[1 - self.index]
+            step = self._advance(entry.steps, bytes(incoming[position : position + length]))
+            position += length
+            if isinstance(step, _Returned):
+                entry.result, entry.outgoing = step.value, b""
+            else:
+                entry.outgoing = step
+            measured = self.measured.setdefault(entry.operation.result.name, Measured())
+            measured.rounds += 1
+            measured.bytes += sum(message)
+            measured.seconds += time.perf_counter() - started
+        return len(outgoing) + expected
+
+    def _advance(self, steps: Step, received: bytes | None) -> bytes | _Returned:
+        try:
+            return next(steps) if received is None else steps.send(received)
+        except StopIteration as stop:
+            return _Returned(stop.value)
+
+    def _ticks(self) -> list[Operation]:
+        return [o for o in self._operations if o.kind == "exchange"]
+
+    def _last_uses(self) -> dict[int, list[Value]]:
+        """Position of a line -> the values that no later line reads."""
+        last = {v: position for position, o in enumerate(self.program.operations) for v in (*o.operands, *o.results)}
+        for value in self.program.outputs.values():
+            last.pop(value, None)
+        result: dict[int, list[Value]] = {}
+        for value, position in last.items():
+            result.setdefault(position, []).append(value)
+        return result
+
+    @staticmethod
+    def _output(value: RuntimeValue) -> I64:
+        assert isinstance(value, np.ndarray)
+        return value.view(np.int64)
+
+
+@dataclass(frozen=True)
+class _Returned:
+    """A generator's return value, told apart from a message."""
+
+    value: RuntimeValue
+
+
+def output_fractions(program: Program) -> dict[str, int]:
+    """Fraction bits of each output."""
+    return {n: v.type.fraction for n, v in program.outputs.items() if isinstance(v.type, RingType)}

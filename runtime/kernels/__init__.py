@@ -1,0 +1,59 @@
+"""Kernels on ring elements and bit planes: native code where it can run, else NumPy; `isa()` says which.
+
+MPCC_KERNELS=numpy forces the NumPy twins. MPCC_ISA=portable|avx2|avx512|avx512ifma forces a level of the
+native core (an ImportError if the processor lacks it), MPCC_THREADS its number of threads (default: all
+cores). `twin` documents each function.
+"""
+
+import importlib.util
+import os
+
+from mpcc.runtime.kernels.subsets import carry_subsets
+from mpcc.runtime.kernels.tables import cosine_table, exp_table
+from mpcc.runtime.kernels.twin import element_bytes
+
+_EXTENSION = "mpcc.runtime.kernels._native"
+
+if os.environ.get("MPCC_KERNELS") == "numpy" or importlib.util.find_spec(_EXTENSION) is None:
+    from mpcc.runtime.kernels.twin import (
+        carry_node,
+        compare_leaves,
+        expand,
+        isa,
+        matmul,
+        pack,
+        planes_pack,
+        planes_unpack,
+        sine_series,
+        unpack,
+    )
+else:
+    from mpcc.runtime.kernels._native import (
+        carry_node,
+        compare_leaves,
+        expand,
+        isa,
+        matmul,
+        pack,
+        planes_pack,
+        planes_unpack,
+        sine_series,
+        unpack,
+    )
+
+__all__ = [
+    "carry_node",
+    "carry_subsets",
+    "compare_leaves",
+    "cosine_table",
+    "element_bytes",
+    "exp_table",
+    "expand",
+    "isa",
+    "matmul",
+    "pack",
+    "planes_pack",
+    "planes_unpack",
+    "sine_series",
+    "unpack",
+]

@@ -1,0 +1,73 @@
+// The function table of one instruction set. Each isa_*.cpp is compiled with its own flags and fills one table; the
+// table is chosen once, when the module is loaded. What a kernel computes is written in ../twin.py.
+// Everything here works on plain memory and one range or block; parallel.cpp cuts the work and runs it on the pool.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+using u8 = std::uint8_t;
+using u64 = std::uint64_t;
+using i64 = std::int64_t;
+using std::size_t;
+
+inline u64 low_mask(int bits) { return ~u64{0} >> (64 - bits); }  // 1 <= bits <= 64
+inline size_t words_of(size_t bits) { return (bits + 63) / 64; }
+inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+
+constexpr size_t kAesScheduleBytes = 176;
+constexpr size_t kKeystreamChunk = 4096;   // bytes; ranges of expand begin at multiples of it
+constexpr size_t kMatmulDepth = 256;       // depth of one packed panel
+constexpr int kMaxBlocks = 12;             // of a carry node; MAX_BLOCKS in subsets.py
+
+struct MatmulBlock {  // c[m,n] = a[m,k] * b[k,n] mod 2^bits, all row-major
+    const u64 *a, *b;
+    u64* c;
+    size_t m, n, k, lda, ldb, ldc;
+    int bits;
+    u64* workspace;  // 64-byte aligned, kMatmulDepth * (n rounded up to the lane count) words
+};
+
+struct CompareArgs {
+    const u64 *opened, *onehots, *sign_share, *thresholds;
+    u64* planes;
+    size_t n, threshold_count;
+    int bits, width, blocks, party;
+};
+
+struct CarryArgs {
+    const u64 *opened, *products;
+    u64* out;
+    size_t words;
+    int blocks, party;
+};
+
+struct SineArgs {
+    const u64 *delta, *shares;
+    const i64 *cos_table, *amplitudes, *harmonics;
+    u64* out;
+    size_t n, terms;
+    int p, j, shift, bits;
+    bool odd;
+};
+
+struct Kernels {
+    const char* name;
+    size_t tile_rows, tile_columns;  // blocks of matmul are best cut at multiples of these
+    void (*aes_schedule)(const u8* key, u8* schedule);
+    // Elements first .. first+count; first * element bytes is a multiple of kKeystreamChunk.
+    void (*expand)(const u8* schedule, u64 stream, size_t first, size_t count, int bits, u64* out);
+    // Groups of 64 elements; `values` and `out` are the start of a group.
+    void (*pack)(const u64* values, size_t count, int bits, u8* out);
+    void (*unpack)(const u8* data, size_t count, int bits, u64* out);
+    void (*matmul)(const MatmulBlock& block);
+    void (*compare_leaves)(const CompareArgs& args, size_t first_word, size_t last_word);
+    void (*carry_node)(const CarryArgs& args, size_t first_word, size_t last_word);
+    void (*sine_series)(const SineArgs& args, size_t first, size_t last);
+};
+
+extern const Kernels kPortable;
+#ifdef MPCC_X86
+extern const Kernels kAvx2, kAvx512, kAvx512Ifma;
+#endif
+
+const Kernels& kernels();  // the table in use, chosen on the first call; throws std::runtime_error, see dispatch.cpp

@@ -1,0 +1,110 @@
+"""`mpcc run`: the dealer and both parties as separate processes on this machine, as a demonstration."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_outputs
+from mpcc.runtime.events import Events
+from mpcc.runtime.processes import Processes
+from mpcc.runtime.program_folder import load_party_folder, load_program_folder
+from mpcc.runtime.report import Report, merge_reports, write_report
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+
+NOTICE = (
+    "demonstration: the dealer and both parties run on this machine, which sees both shares; "
+    "nothing is hidden from its owner"
+)
+DEALER_COMMAND = (sys.executable, "-m", "mpcc.runtime.dealer_main")
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """`report` is R.json; with several sessions, that of the session with the median online time."""
+
+    outputs: Arrays
+    report: Report
+
+
+def run_local(
+    program: Path,
+    input_path: Path,
+    events: Events,
+    *,
+    output_path: Path | None = None,
+    report_path: Path | None = None,
+    sessions: int = 1,
+    timeout: float = DEFAULT_TIMEOUT,
+    dealer_command: Sequence[str] = DEALER_COMMAND,
+) -> LocalRun:
+    """Deal into a temporary store, then run the program on the input once per session.
+
+    Raises MpccError: problems of the program, the input or the outputs before anything starts, later what the
+    processes report. No process and no file of the store is left behind.
+    """
+    manifest = load_program_folder(program).manifest
+    read_inputs(input_path, load_party_folder(program / "party1").inputs)
+    for path in (output_path, report_path):
+        if path:
+            check_writable(path)
+    events.tell("notice", NOTICE)
+    with tempfile.TemporaryDirectory(prefix="mpcc-run-") as name:
+        folder = Path(name)
+        seconds = _deal(program, folder / "store", sessions, dealer_command, events)
+        reports = []
+        for _ in range(sessions):
+            server, client = _run_parties(program, folder, input_path, timeout, events)
+            reports.append(merge_reports(server, client, seconds / sessions, manifest.get("predicted", {})))
+        with np.load(folder / "output.npz") as archive:
+            outputs = dict(archive)
+    reports.sort(key=lambda report: float(report["seconds"]["online"]))
+    report = reports[len(reports) // 2]
+    if output_path:
+        write_outputs(output_path, outputs)
+    if report_path:
+        write_report(report_path, report)
+    return LocalRun(outputs, report)
+
+
+def _deal(program: Path, store: Path, sessions: int, command: Sequence[str], events: Events) -> float:
+    arguments = [str(program), "-o", str(store), "--sessions", str(sessions), "--events"]
+    with Processes(events) as processes:
+        processes.start("dealer", [*command, *arguments])
+        processes.wait_for_all()
+        return float(processes.wait_for("dealer", "dealt")["seconds"])
+
+
+def _run_parties(
+    program: Path, folder: Path, input_path: Path, timeout: float, events: Events
+) -> tuple[Report, Report]:
+    reports = [folder / "party0.json", folder / "party1.json"]
+
+    def command(party: int, *arguments: str) -> list[str]:
+        run = [sys.executable, str(program / f"party{party}" / "run"), *arguments]
+        store = str(folder / "store" / f"party{party}")
+        return [
+            *run,
+            "--store",
+            store,
+            "--report",
+            str(reports[party]),
+            "--timeout",
+            str(timeout),
+            "--events",
+        ]
+
+    with Processes(events) as processes:
+        processes.start("party 0", command(0, "--listen", "127.0.0.1:0"))
+        port = processes.wait_for("party 0", "listening")["port"]
+        client = ("--input", str(input_path), "--output", str(folder / "output.npz"))
+        processes.start("party 1", command(1, "--connect", f"127.0.0.1:{port}", *client))
+        processes.wait_for_all()
+    server, client_report = (json.loads(path.read_text()) for path in reports)
+    return server, client_report

@@ -1,0 +1,132 @@
+"""What the two party executables do: PROG/party0/run serves, PROG/party1/run asks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.arrays_file import check_writable, read_inputs, write_outputs
+from mpcc.runtime.command import FAILURE, AddressType, events_option, run_command
+from mpcc.runtime.events import Events
+from mpcc.runtime.program_folder import load_party_folder, read_manifest
+from mpcc.runtime.report import party_report, write_report
+from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
+from mpcc.runtime.store import Store
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+from mpcc.runtime.transport.tcp import Listener, connect
+
+_PATH = click.Path(path_type=Path)
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    help="Seconds to wait for the other party before giving up.",
+)
+_report = click.option("--report", type=_PATH, help="Write this party's counters to a JSON file.")
+
+
+@click.command(help="Party 0, the server: holds the weights and waits for the client.")
+@click.option("--listen", type=AddressType(), required=True, help="Where to wait for party 1.")
+@click.option("--store", type=_PATH, required=True, help="STORE/party0, as dealt.")
+@click.option("--weights", type=_PATH, help="The weights file, if it is not in the folder.")
+@click.option("--once/--serve", default=True, help="Serve one client, or one after the other.")
+@_timeout
+@_report
+@events_option
+def _server_command(**options: Any) -> dict[str, Any]:
+    return options
+
+
+@click.command(help="Party 1, the client: holds the input and gets the output.")
+@click.option("--connect", type=AddressType(), required=True, help="Where party 0 listens.")
+@click.option("--store", type=_PATH, required=True, help="STORE/party1, as dealt.")
+@click.option("--input", type=_PATH, required=True, help="Inputs by name (.npz).")
+@click.option("--output", type=_PATH, required=True, help="Where to write the outputs (.npz).")
+@_timeout
+@_report
+@events_option
+def _client_command(**options: Any) -> dict[str, Any]:
+    return options
+
+
+def main(folder: Path, arguments: list[str], executor: Executor | None = None) -> int:
+    """Run the party whose folder this is; returns the exit code. Tests give an `executor` of their own."""
+    try:
+        party = read_manifest(folder).get("party")
+    except MpccError as error:
+        print(error.render(), file=sys.stderr)
+        return FAILURE
+    run = executor or _interpreter()
+    command, action = (_client_command, _ask) if party == 1 else (_server_command, _serve)
+    return run_command(
+        command,
+        arguments,
+        f"{folder.name}/run",
+        lambda options, events: action(folder, run, events, **options),
+    )
+
+
+def _interpreter() -> Executor:
+    from mpcc.runtime.interpreter import execute  # here, so that --help and tests do not load it
+
+    return execute
+
+
+def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
+    program = load_party_folder(folder, options["weights"])
+    if options["report"]:
+        check_writable(options["report"])
+    store = Store(options["store"], program.party, program.program_hash, program.weights_sha256)
+    once, timeout = options["once"], options["timeout"]
+    with Listener(options["listen"]) as listener:
+        events.tell("listening", f"listening on port {listener.port}", port=listener.port)
+        while store.unused():
+            channel = listener.accept(timeout, wait=timeout if once else None)
+            try:
+                result = run_session(program, channel, store, executor, None, _progress(events))
+            except MpccError as error:
+                if once:
+                    raise
+                events.failed(error)
+                continue
+            _report_session(0, result, options["report"], events)
+            if once:
+                return
+    events.tell("exhausted", "every session of the store has been used")
+
+
+def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
+    program = load_party_folder(folder)
+    inputs = read_inputs(options["input"], program.inputs)
+    check_writable(options["output"])
+    if options["report"]:
+        check_writable(options["report"])
+    store = Store(options["store"], program.party, program.program_hash)
+    channel = connect(options["connect"], options["timeout"])
+    result = run_session(program, channel, store, executor, inputs, _progress(events))
+    write_outputs(options["output"], result.outputs)
+    _report_session(1, result, options["report"], events)
+
+
+def _report_session(party: int, result: SessionResult, path: Path | None, events: Events) -> None:
+    if path:
+        write_report(path, party_report(party, result))
+    online = result.online
+    events.tell(
+        "done",
+        f"session {result.session_id.hex()[:8]}: {online.rounds} rounds, {online.bytes_sent:,} bytes sent, "
+        f"{online.bytes_received:,} received, {online.seconds:.2f} s",
+    )
+
+
+def _progress(events: Events) -> Progress:
+    return lambda done, total: events.progress("online", done, total)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,146 @@
+"""What a protocol file declares: correlations, messages, both parties' steps, the dealer's part, the plain meaning.
+
+A protocol serves one share-stage operation kind. Costs are declared here once: the compiler's choice, the report, the
+scheduler and the tests all read `messages` and `slots`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol as Interface
+
+import numpy as np
+
+from mpcc.ir.program import Operation
+from mpcc.ir.types import RingType, Sharing
+from mpcc.runtime import kernels
+from mpcc.runtime.correlations.slots import Slot
+from mpcc.runtime.ring import U64, I64, reduce
+from mpcc.runtime.values import RuntimeValue
+
+Step = Generator[bytes, bytes, Any]  # yields this party's message of a tick, is sent the peer's
+
+
+class Party(Interface):
+    """What a protocol may ask of the interpreter that runs it."""
+
+    @property
+    def index(self) -> int: ...
+
+    def draw(self, operation: Operation) -> dict[str, U64]:
+        """This party's correlation parts of the operation, by slot name. Once."""
+
+    def source(self, operation: Operation) -> I64:
+        """The encoded array that a source operation names."""
+
+    def prepared(self, operation: Operation) -> U64:
+        """What `prepare` returned in the offline phase."""
+
+
+class DealerView(Interface):
+    """What the dealer's part of a protocol may ask for."""
+
+    def weight_mask(self, operation: Operation) -> U64:
+        """The fixed mask B of a linear operation's weight, in the ring of its result."""
+
+
+@dataclass
+class Dealt:
+    """Values of the derived slots by name, and the mask of the result if it is a masked value."""
+
+    derived: dict[str, U64] = field(default_factory=dict)
+    mask: U64 | None = None
+
+
+class ProtocolClass:
+    """Base: a local protocol without correlations or messages. Subclasses are stateless."""
+
+    kind: ClassVar[str]
+
+    @classmethod
+    def slots(cls, operation: Operation) -> list[Slot]:
+        """Correlations drawn, in order."""
+        return []
+
+    @classmethod
+    def messages(cls, operation: Operation) -> list[tuple[int, int]]:
+        """Bytes that party 0 and party 1 send, one pair a tick. Its length is the number of ticks."""
+        return []
+
+    @classmethod
+    def multiplications(cls, operation: Operation) -> int:
+        """Ring multiplications of the busier party, online."""
+        return 0
+
+    @classmethod
+    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+        """The dealer's part. `drawn` holds uniform and private slots' values, `masks` the operands' masks."""
+        return Dealt()
+
+    @classmethod
+    def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
+        """Both parties' steps, as a generator: one yield a tick."""
+        raise NotImplementedError(cls.kind)
+
+    @classmethod
+    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        """The meaning on integers, no rounding beyond what the operation states."""
+        raise NotImplementedError(cls.kind)
+
+
+protocols: dict[str, type[ProtocolClass]] = {}
+
+
+def implements(kind: str) -> Any:
+    """Class decorator: the protocol of a share-stage operation."""
+
+    def decorate(cls: type[ProtocolClass]) -> type[ProtocolClass]:
+        cls.kind = kind
+        protocols[kind] = cls
+        return cls
+
+    return decorate
+
+
+def ring_type(operation: Operation, index: int | None = None) -> RingType:
+    """Type of an operand, or of the single result when `index` is None."""
+    value = operation.result if index is None else operation.operands[index]
+    if not isinstance(value.type, RingType):
+        raise TypeError(f"%{value.name} is no ring value")
+    return value.type
+
+
+def size(operation: Operation, index: int | None = None) -> int:
+    return math.prod(ring_type(operation, index).shape)
+
+
+def packed_bytes(count: int, bits: int) -> int:
+    return (count * bits + 7) // 8
+
+
+def as_share(party: Party, value: RuntimeValue, ring: RingType) -> U64:
+    """This party's share of a share, private or public operand: a private value is its holder's share."""
+    holder = {Sharing.PRIVATE0: 0, Sharing.PRIVATE1: 1, Sharing.PUBLIC: 0}.get(ring.sharing)
+    if holder is None or holder == party.index:
+        if not isinstance(value, np.ndarray):
+            raise TypeError(f"a {ring.sharing} operand has no array at party {party.index}")
+        return value.view(np.uint64)
+    return np.zeros(ring.shape, dtype=np.uint64)
+
+
+def pack(x: U64, bits: int) -> bytes:
+    """Elements mod 2^bits as ceil(n * bits / 8) bytes, little-endian bit stream."""
+    return kernels.pack(np.ascontiguousarray(reduce(x, bits)).reshape(-1), bits).tobytes()
+
+
+def unpack(data: bytes, count: int, bits: int) -> U64:
+    return kernels.unpack(np.frombuffer(data, dtype=np.uint8), count, bits)
+
+
+def masked_difference(party: Party, share: U64, mask: U64, bits: int) -> Generator[bytes, bytes, U64]:
+    """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits an element each way."""
+    mine = reduce(share - mask, bits)
+    theirs = yield pack(mine, bits)
+    return reduce(mine + unpack(theirs, mine.size, bits).reshape(mine.shape), bits)

@@ -1,0 +1,68 @@
+"""Arithmetic one-hot of a secret index, by rotating a dealt one-hot (protocols.md 11).
+
+The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share. Opened: i - rho,
+uniform. A lookup in a public table is a public matrix product after it, in party 0's table a `linear`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mpcc.ir.dialects.base import integer
+from mpcc.ir.program import Operation
+from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.protocols.base import (
+    DealerView,
+    Dealt,
+    Party,
+    ProtocolClass,
+    Step,
+    as_share,
+    implements,
+    masked_difference,
+    packed_bytes,
+    ring_type,
+    size,
+)
+from mpcc.runtime.ring import I64, U64
+from mpcc.runtime.values import RuntimeValue
+
+
+@implements("one_hot")
+class OneHot(ProtocolClass):
+    """One tick, `bits` bits an index each way; 2^bits ring elements dealt an index."""
+
+    @classmethod
+    def slots(cls, operation: Operation) -> list[Slot]:
+        bits = integer(operation.attributes, "bits")
+        return [
+            Slot("mask", Role.UNIFORM, size(operation, 0), bits),
+            Slot("onehot", Role.DERIVED, size(operation), ring_type(operation).ring),
+        ]
+
+    @classmethod
+    def messages(cls, operation: Operation) -> list[tuple[int, int]]:
+        count = packed_bytes(size(operation, 0), integer(operation.attributes, "bits"))
+        return [(count, count)]
+
+    @classmethod
+    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+        entries = np.arange(1 << integer(operation.attributes, "bits"), dtype=np.uint64)
+        return Dealt({"onehot": (drawn["mask"][:, None] == entries).astype(np.uint64).reshape(-1)})
+
+    @classmethod
+    def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
+        bits = integer(operation.attributes, "bits")
+        drawn = party.draw(operation)
+        share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
+        delta = yield from masked_difference(party, share, drawn["mask"], bits)
+        source = (np.arange(1 << bits)[None, :] - delta.astype(np.int64)[:, None]) & ((1 << bits) - 1)
+        table = drawn["onehot"].reshape(-1, 1 << bits)
+        return np.take_along_axis(table, source, axis=1).reshape(ring_type(operation).shape)
+
+    @classmethod
+    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        count = 1 << integer(operation.attributes, "bits")
+        return (operands[0][..., None] % count == np.arange(count)).astype(np.int64)

@@ -1,0 +1,102 @@
+"""Sine series: a smooth function of one variable in one tick, without a comparison (protocols.md 7).
+
+t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x) = cos(m delta) cos(m t) - sin(m delta) sin(m t) with the
+dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer table, the same on both sides.
+Opened: x - t mod the period, uniform. Sources: Zheng et al., Sine approximation for MPC (ICML 2023); SecFormer
+(Findings of ACL 2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mpcc.ir.dialects.base import integer, integers
+from mpcc.ir.program import Operation
+from mpcc.runtime import kernels
+from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.protocols.base import (
+    DealerView,
+    Dealt,
+    Party,
+    ProtocolClass,
+    Step,
+    as_share,
+    implements,
+    masked_difference,
+    packed_bytes,
+    ring_type,
+    size,
+)
+from mpcc.runtime.ring import I64, U64, reduce, to_ring
+from mpcc.runtime.values import RuntimeValue
+
+TABLE_BITS = 18  # index bits of the cosine table; an argument with more is cut off
+TABLE_FRACTION = 30
+
+
+@implements("sine_series")
+class SineSeries(ProtocolClass):
+    """One tick, `bits` bits an element each way; 2M ring elements dealt an element."""
+
+    @classmethod
+    def slots(cls, operation: Operation) -> list[Slot]:
+        count, harmonics = size(operation), len(integers(operation.attributes, "harmonics"))
+        return [
+            Slot("mask", Role.UNIFORM, count, integer(operation.attributes, "bits")),
+            Slot("harmonics", Role.DERIVED, 2 * harmonics * count, ring_type(operation).ring),
+        ]
+
+    @classmethod
+    def messages(cls, operation: Operation) -> list[tuple[int, int]]:
+        count = packed_bytes(size(operation), integer(operation.attributes, "bits"))
+        return [(count, count)]
+
+    @classmethod
+    def multiplications(cls, operation: Operation) -> int:
+        return 2 * size(operation) * len(integers(operation.attributes, "harmonics"))
+
+    @classmethod
+    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+        bits, scale = integer(operation.attributes, "bits"), integer(operation.attributes, "secret_fraction")
+        harmonics = np.array(integers(operation.attributes, "harmonics"), dtype=np.uint64)
+        index = (harmonics[:, None] * drawn["mask"][None, :]) & np.uint64((1 << bits) - 1)
+        angle = index.astype(np.float64) * (2 * np.pi / 2.0**bits)
+        values = np.rint(np.concatenate([np.cos(angle), np.sin(angle)]) * 2.0**scale).astype(np.int64)
+        return Dealt({"harmonics": reduce(to_ring(values), ring_type(operation).ring).reshape(-1)})
+
+    @classmethod
+    def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
+        attributes, ring = operation.attributes, ring_type(operation)
+        bits = integer(attributes, "bits")
+        harmonics = np.array(integers(attributes, "harmonics"), dtype=np.int64)
+        drawn = party.draw(operation)
+        share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
+        delta = yield from masked_difference(party, share, drawn["mask"], bits)
+        cut = integer(attributes, "amplitude_fraction") + TABLE_FRACTION - integer(attributes, "public_fraction")
+        result = kernels.sine_series(
+            delta,
+            drawn["harmonics"].reshape(2 * len(harmonics), -1),
+            kernels.cosine_table(min(bits, TABLE_BITS), TABLE_FRACTION),
+            np.array(integers(attributes, "amplitudes"), dtype=np.int64),
+            harmonics,
+            bits,
+            cut,
+            ring.ring,
+            bool(attributes["odd"]),
+        )
+        return result.reshape(ring.shape)
+
+    @classmethod
+    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        attributes = operation.attributes
+        fraction = integer(attributes, "public_fraction") + integer(attributes, "secret_fraction")
+        angle = operands[0].astype(np.float64) * (2 * np.pi / 2.0 ** integer(attributes, "bits"))
+        wave = np.sin if attributes["odd"] else np.cos
+        total = np.zeros(operands[0].shape)
+        for m, amplitude in zip(
+            integers(attributes, "harmonics"), integers(attributes, "amplitudes"), strict=True
+        ):
+            total += amplitude * 2.0 ** -integer(attributes, "amplitude_fraction") * wave(m * angle)
+        return np.rint(total * 2.0**fraction).astype(np.int64)

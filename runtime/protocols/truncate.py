@@ -1,0 +1,89 @@
+"""Faithful truncation for two bits, into a ring of any width (protocols.md 3).
+
+x' = x + 2^(k-2) >= 0 has the one-sided wrap w = msb(y0) or msb(y1) over its shares, and 1 - w is a product of two
+private bits. Each party opens its bit under its own dealt bit (alpha, beta); shares of alpha beta make the product.
+Party 0 first adds 2^f - 1, which makes the rounding stochastic and unbiased and keeps multiples of 2^f exact.
+Opened: u xor alpha and v xor beta, uniform. Sources: Cheetah (USENIX Security 2022), BumbleBee (NDSS 2025).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mpcc.ir.dialects.base import integer
+from mpcc.ir.program import Operation
+from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.protocols.base import (
+    DealerView,
+    Dealt,
+    Party,
+    ProtocolClass,
+    Step,
+    as_share,
+    implements,
+    packed_bytes,
+    ring_type,
+    size,
+)
+from mpcc.runtime.ring import I64, U64, constant, reduce
+from mpcc.runtime.values import RuntimeValue
+
+
+def wrap_bits(operation: Operation) -> int:
+    """Ring of the product alpha beta: what the result's ring has above the shifted shares."""
+    bits = integer(operation.attributes, "bits")
+    return max(1, ring_type(operation).ring - (ring_type(operation, 0).ring - bits))
+
+
+@implements("truncate")
+class Truncate(ProtocolClass):
+    """One tick, one bit an element each way."""
+
+    @classmethod
+    def slots(cls, operation: Operation) -> list[Slot]:
+        count = size(operation)
+        return [
+            Slot("alpha", Role.PARTY0, count, 1),
+            Slot("beta", Role.PARTY1, count, 1),
+            Slot("product", Role.DERIVED, count, wrap_bits(operation)),
+        ]
+
+    @classmethod
+    def messages(cls, operation: Operation) -> list[tuple[int, int]]:
+        count = packed_bytes(size(operation), 1)
+        return [(count, count)]
+
+    @classmethod
+    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+        return Dealt({"product": drawn["alpha"] & drawn["beta"]})
+
+    @classmethod
+    def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
+        bits, source, result = integer(operation.attributes, "bits"), ring_type(operation, 0), ring_type(operation)
+        k = source.ring
+        share = as_share(party, operands[0], source).reshape(-1)
+        if party.index == 0:
+            share = share + constant((1 << (k - 2)) + (1 << bits) - 1)
+        share = reduce(share, k)
+        drawn = party.draw(operation)
+        own = drawn["alpha" if party.index == 0 else "beta"]
+        clear = (share >> np.uint64(k - 1)) ^ np.uint64(1)  # 1 - msb
+        mine = clear ^ own
+        sent = np.packbits(mine.astype(np.uint8), bitorder="little")
+        received = yield sent.tobytes()
+        theirs = np.unpackbits(np.frombuffer(received, np.uint8), count=share.size, bitorder="little").astype(np.uint64)
+        flip_mine, flip_theirs = 1 - 2 * mine, 1 - 2 * theirs
+        both_clear = theirs * flip_mine * own + flip_mine * flip_theirs * drawn["product"]
+        total = share >> np.uint64(bits)
+        if party.index == 0:  # mine * theirs is public; -w 2^(k-f) = (both_clear - 1) 2^(k-f)
+            both_clear = both_clear + mine * theirs - np.uint64(1)
+            total = total - constant(1 << (k - 2 - bits))
+        total = total + (both_clear << np.uint64(k - bits))
+        return reduce(total, result.ring).reshape(result.shape)
+
+    @classmethod
+    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        bits = integer(operation.attributes, "bits")
+        return operands[0] if bits == 0 else (operands[0] + (1 << (bits - 1))) >> bits

@@ -1,0 +1,70 @@
+"""Reports of a run: one party's, and both merged into R.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.atomic_file import atomic_file
+from mpcc.runtime.session import SessionResult
+
+Report = dict[str, Any]
+
+
+def party_report(party: int, result: SessionResult) -> Report:
+    """What one party can tell of a session; counts are in bytes, times in seconds."""
+    return {
+        "party": party,
+        "session": result.session_id.hex(),
+        "dealt_bytes": result.payload_bytes,
+        "setup": asdict(result.setup),
+        "online": asdict(result.online),
+        "operations": [asdict(operation) for operation in result.operations],
+    }
+
+
+def merge_reports(party0: Report, party1: Report, dealing_seconds: float, predicted: Report) -> Report:
+    """R.json of the command line's contract. `predicted` comes from the manifest, in the same shape.
+
+    Offline time is that of dealing one session and of its set-up; the dealt bytes are the corrections, seeds
+    not counted. An operation's rounds, bytes (both directions) and seconds are as party 1 saw them.
+    """
+    setup_seconds = max(party["setup"]["seconds"] for party in (party0, party1))
+    return {
+        "seconds": {
+            "offline": dealing_seconds + setup_seconds,
+            "online": max(party["online"]["seconds"] for party in (party0, party1)),
+        },
+        "rounds": party1["online"]["rounds"],
+        "bytes": {
+            "online": {
+                "party0": party0["online"]["bytes_sent"],
+                "party1": party1["online"]["bytes_sent"],
+            },
+            "offline": {
+                "dealer_to_party0": party0["dealt_bytes"],
+                "dealer_to_party1": party1["dealt_bytes"],
+                "setup_party0_to_party1": party0["setup"]["bytes_sent"],
+            },
+        },
+        "predicted": predicted,
+        "operations": party1["operations"],
+        "error": {},
+    }
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write a report as JSON, whole or not at all. Raises MPC-R037."""
+    try:
+        with atomic_file(path) as file:
+            file.write(json.dumps(report, indent=1).encode())
+    except OSError as error:
+        raise MpccError(
+            "MPC-R037",
+            f"the report cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="give another place with --report",
+        ) from None

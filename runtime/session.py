@@ -1,0 +1,161 @@
+"""One session between the two parties: handshake, choice of correlations, execution, orderly end.
+
+The execution itself is injected, so that everything around it is tested without it.
+"""
+
+from __future__ import annotations
+
+import struct
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime.program_folder import PartyFolder
+from mpcc.runtime.store import SESSION_ID_BYTES, Session, Store
+from mpcc.runtime.transport.channel import Channel, Counters
+from mpcc.runtime.transport.frame import FrameType
+from mpcc.runtime.transport.stream import StreamChannel
+
+PROTOCOL_VERSION = 1
+_HELLO = struct.Struct("<HB32s")
+_HELLO_LIMIT = 256  # bytes a later version's hello may have
+_SESSIONS_LIMIT = 1 << 16  # session ids offered at most
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total) in bytes of both directions, as the execution goes on."""
+
+
+@dataclass(frozen=True)
+class OperationCounters:
+    """What one operation cost: `bytes` counts both directions, `seconds` is this party's wall-clock time."""
+
+    name: str
+    kind: str
+    onnx_nodes: tuple[str, ...]
+    rounds: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExecutionResult:
+    """`outputs` holds what this party may learn, by graph output name."""
+
+    outputs: Arrays
+    operations: list[OperationCounters] = field(default_factory=list)
+
+
+Executor = Callable[[PartyFolder, Channel, Session, Arrays | None, Progress], ExecutionResult]
+"""Runs one party's program. `inputs` are the client's arrays, already checked, and None on party 0.
+
+What comes before the input (the masked weights F, party 1's y1) runs in `channel.meter.counting("setup")`,
+the rest in `channel.meter.counting("online")`, with `channel.synchronise()` between the two.
+"""
+
+
+@dataclass(frozen=True)
+class SessionResult:
+    outputs: Arrays
+    operations: list[OperationCounters]
+    session_id: bytes
+    payload_bytes: int
+    setup: Counters
+    online: Counters
+
+
+def run_session(
+    folder: PartyFolder,
+    channel: StreamChannel,
+    store: Store,
+    executor: Executor,
+    inputs: Arrays | None,
+    progress: Progress,
+) -> SessionResult:
+    """Run one session over a fresh channel, and close it.
+
+    On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R012,
+    MPC-S006..S010, what the executor raises, and MPC-R042 for an exception that is not an MpccError.
+    """
+    try:
+        shake_hands(channel, folder)
+        session = store.take(agree_on_session(channel, folder.party, store.unused()))
+        result = executor(folder, channel, session, inputs, progress)
+        channel.finish()
+    except MpccError as error:
+        channel.abort(error.code)
+        raise
+    except KeyboardInterrupt:
+        channel.abort("MPC-R041")
+        raise
+    except Exception as error:
+        channel.abort("MPC-R042")
+        raise internal_error(error) from error
+    counters = channel.meter.counters
+    return SessionResult(
+        result.outputs,
+        result.operations,
+        session.id,
+        len(session.payload),
+        counters["setup"],
+        counters["online"],
+    )
+
+
+def shake_hands(channel: StreamChannel, folder: PartyFolder) -> None:
+    """Compare protocol version, party and program with the other side. Raises MPC-R010..R012, on both."""
+    hello = _HELLO.pack(PROTOCOL_VERSION, folder.party, bytes.fromhex(folder.program_hash))
+    reply = channel.exchange_control(FrameType.HELLO, hello, _HELLO_LIMIT)
+    version = int.from_bytes(reply[:2], "little")
+    if version != PROTOCOL_VERSION or len(reply) != _HELLO.size:
+        raise MpccError(
+            "MPC-R010",
+            f"the other party speaks protocol version {version}, this one {PROTOCOL_VERSION}",
+            remedy="install the same version of mpcc on both machines",
+        )
+    _, party, program = _HELLO.unpack(reply)
+    if party != 1 - folder.party:
+        raise MpccError(
+            "MPC-R012",
+            f"both sides run party {folder.party}",
+            remedy="run PROG/party0 on one side and PROG/party1 on the other",
+        )
+    if program.hex() != folder.program_hash:
+        raise MpccError(
+            "MPC-R011",
+            f"the other party runs program {program.hex()[:12]}, this one {folder.program_hash[:12]}",
+            remedy="take party0 and party1 from the same compilation",
+        )
+
+
+def agree_on_session(channel: StreamChannel, party: int, unused: list[bytes]) -> bytes:
+    """The first session in party 1's order that neither side has used. Raises MPC-S010 on both sides."""
+    offer = b"".join(unused[:_SESSIONS_LIMIT])
+    reply = channel.exchange_control(FrameType.SESSIONS, offer, _SESSIONS_LIMIT * SESSION_ID_BYTES)
+    ours, theirs = _split_ids(offer), _split_ids(reply)
+    proposed, accepted = (ours, set(theirs)) if party == 1 else (theirs, set(ours))
+    chosen = next((session_id for session_id in proposed if session_id in accepted), None)
+    if chosen is None:
+        raise MpccError(
+            "MPC-S010",
+            f"the two stores have no unused session in common ({len(ours)} here, {len(theirs)} there)",
+            remedy="take STORE/party0 and STORE/party1 from one run of: mpcc deal PROG --sessions N -o STORE",
+        )
+    return chosen
+
+
+def internal_error(error: Exception) -> MpccError:
+    """MPC-R042 for an unexpected exception: its type and place, never its text, which could hold a secret."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return MpccError(
+        "MPC-R042",
+        f"internal error: {type(error).__name__}",
+        where=f"{Path(last.filename).name}:{last.lineno}, {last.name}",
+        remedy="report it with the command that led here",
+    )
+
+
+def _split_ids(data: bytes) -> list[bytes]:
+    return [data[i : i + SESSION_ID_BYTES] for i in range(0, len(data), SESSION_ID_BYTES)]

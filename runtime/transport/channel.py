@@ -1,0 +1,85 @@
+"""What a protocol sees of the network: `Channel.exchange`, one tick of the two parties, and its counters.
+
+Counted are payload bytes of data frames, by phase. Control messages (handshake, ready, finish, abort) and the
+16-byte frame headers are not: `Counters.frames_sent` gives the latter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+BytesLike = bytes | bytearray | memoryview | np.ndarray[Any, Any]
+Phase = Literal["setup", "online"]
+
+
+def byte_view(data: BytesLike) -> memoryview:
+    """The bytes of `data` as a flat view; an array that is not contiguous is copied."""
+    view = np.ascontiguousarray(data).data if isinstance(data, np.ndarray) else memoryview(data)
+    return view.cast("B") if view.nbytes else memoryview(b"")  # an empty array cannot be cast
+
+
+@dataclass
+class Counters:
+    """What one party moved in one phase; `rounds` is the same on both parties.
+
+    `seconds` is the wall-clock time spent inside `Meter.counting` blocks of the phase.
+    """
+
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    rounds: int = 0
+    frames_sent: int = 0
+    seconds: float = 0.0
+
+
+class Meter:
+    """Counters by phase. The phase is "online" unless a `counting` block says otherwise."""
+
+    def __init__(self) -> None:
+        self.counters: defaultdict[Phase, Counters] = defaultdict(Counters)
+        self._phase: Phase = "online"
+
+    @contextmanager
+    def counting(self, phase: Phase) -> Iterator[Counters]:
+        """Count the exchanges of the block, and its time, under `phase`."""
+        outer, self._phase = self._phase, phase
+        started = time.perf_counter()
+        try:
+            yield self.counters[phase]
+        finally:
+            self.counters[phase].seconds += time.perf_counter() - started
+            self._phase = outer
+
+    def record(self, sent: int, received: int) -> None:
+        """Count one tick; a tick without a byte in either direction is not a round."""
+        counters = self.counters[self._phase]
+        counters.bytes_sent += sent
+        counters.bytes_received += received
+        counters.rounds += int(sent + received > 0)
+        counters.frames_sent += int(sent > 0)
+
+
+class Channel(Protocol):
+    """The other party, as a protocol sees it."""
+
+    meter: Meter
+
+    def exchange(self, outgoing: BytesLike, incoming_length: int) -> memoryview:
+        """One tick: send `outgoing` and receive exactly `incoming_length` bytes, at the same time.
+
+        A direction of zero bytes sends no frame. Both parties call this for every tick, in the same order; it
+        counts as one round when either direction is not empty. The result is a fresh writable buffer, or an
+        empty one. Raises MPC-R004..R008.
+        """
+        ...
+
+    def synchronise(self) -> None:
+        """Wait until the other party has arrived here too; not counted. Raises MPC-R004..R008."""
+        ...

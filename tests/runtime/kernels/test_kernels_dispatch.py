@@ -1,0 +1,110 @@
+"""Which code runs: levels, the NumPy fallback, threads, forks."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from conftest import LEVELS, load_native, load_or_skip
+
+from mpcc.runtime import kernels as package
+from mpcc.runtime.kernels import twin
+
+
+def run_python(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return result.returncode, result.stdout.strip(), result.stderr
+
+
+PRINT_ISA = "from mpcc.runtime import kernels; print(kernels.isa())"
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_forced_level_is_the_level_that_runs(level):
+    load_or_skip(level)
+    assert run_python(PRINT_ISA, MPCC_ISA=level)[:2] == (0, level)
+
+
+def test_best_level_is_the_default():
+    available = []
+    for level in LEVELS:
+        try:
+            available.append(load_native(level).isa())
+        except ImportError:
+            break
+    assert run_python(PRINT_ISA, MPCC_ISA="", MPCC_KERNELS="")[:2] == (0, available[-1])
+
+
+def test_numpy_can_be_forced():
+    assert run_python(PRINT_ISA, MPCC_KERNELS="numpy")[:2] == (0, "numpy")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("MPCC_ISA", "avx3"), ("MPCC_THREADS", "many"), ("MPCC_THREADS", "0")]
+)
+def test_a_wrong_setting_is_named(variable, value):
+    code, _, error = run_python(PRINT_ISA, **{variable: value})
+    assert code != 0
+    assert f"{variable}={value}" in error
+
+
+def test_the_package_offers_the_same_names_in_both_forms():
+    native = load_native("portable")
+    for name in set(package.__all__) - {"carry_subsets", "cosine_table", "exp_table", "element_bytes"}:
+        assert callable(getattr(native, name))
+        assert callable(getattr(twin, name))
+
+
+def test_the_number_of_threads_does_not_change_results(ring):
+    a, b = ring(52, 3, 70, 300), ring(52, 3, 300, 200)
+    expected = twin.matmul(a, b, 52)
+    for threads in (1, 2, 7):
+        native = load_native("portable", threads)
+        assert np.array_equal(native.matmul(a, b, 52), expected)
+        assert np.array_equal(native.expand(bytes(16), 1, 200_000, 9), twin.expand(bytes(16), 1, 200_000, 9))
+
+
+def test_many_python_threads_at_once(native, ring):
+    a, b = ring(64, 2, 60, 100), ring(64, 2, 100, 150)
+    expected = twin.matmul(a, b, 64)
+
+    def work(_: int) -> bool:
+        return all(np.array_equal(native.matmul(a, b, 64), expected) for _ in range(20))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(16)))
+
+
+def _in_child(queue, native):
+    queue.put(native.expand(bytes(16), 1, 500_000, 64).sum())
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_child_has_its_own_threads():
+    native = load_native("portable")
+    expected = native.expand(bytes(16), 1, 500_000, 64).sum()
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue, native))
+    child.start()
+    assert queue.get(timeout=30) == expected
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def test_results_are_ordinary_arrays(kernels):
+    values = kernels.expand(bytes(16), 0, 100, 8)
+    values += np.uint64(1)
+    assert isinstance(values, np.ndarray)
+    assert values.flags.c_contiguous
+    assert values.flags.writeable

@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mpcc.runtime.kernels import twin
+
+WIDTHS = [1, 20, 32, 50, 52, 53, 63, 64]
+# Every remainder of the register tiles (2, 4, 8 rows; 4, 8, 24 columns), thin, empty, batched, deeper than a panel.
+SHAPES = [
+    (1, 1, 1, 1),
+    (1, 0, 5, 7),
+    (1, 5, 0, 7),
+    (1, 5, 7, 0),
+    (0, 5, 7, 3),
+    (1, 1, 300, 50),
+    (1, 3, 64, 96),
+    (1, 9, 257, 25),
+    (1, 17, 513, 31),
+    (2, 8, 16, 24),
+    (12, 32, 32, 64),
+    (3, 33, 70, 65),
+    (1, 130, 100, 200),
+]
+
+
+def exact(a, b, bits):
+    """The product in Python integers."""
+    product = a.astype(object) @ b.astype(object)
+    return (product % (1 << bits)).astype(np.uint64)
+
+
+@pytest.mark.parametrize("bits", WIDTHS)
+def test_small_products_are_exact(kernels, ring, bits):
+    a, b = ring(bits, 2, 5, 40), ring(bits, 2, 40, 27)
+    assert np.array_equal(kernels.matmul(a, b, bits), exact(a, b, bits))
+
+
+@pytest.mark.parametrize("bits", [32, 52, 64])
+def test_the_largest_elements(kernels, bits):
+    a = np.full((1, 9, 600), (1 << bits) - 1, dtype=np.uint64)
+    b = np.full((1, 600, 26), (1 << bits) - 1, dtype=np.uint64)
+    assert (kernels.matmul(a, b, bits) == 600).all()
+
+
+@pytest.mark.parametrize("bits", [20, 52, 64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_shapes(native, ring, shape, bits):
+    batch, m, k, n = shape
+    a = ring(bits, batch, m, k)
+    for b in (ring(bits, batch, k, n), ring(bits, 1, k, n)):
+        got = native.matmul(a, b, bits)
+        assert got.shape == (batch, m, n)
+        assert np.array_equal(got, twin.matmul(a, b, bits))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 300), st.integers(1, 70)),
+    bits=st.integers(1, 64),
+    seed=st.integers(0, 99),
+)
+def test_random_shapes(native, shape, bits, seed):
+    batch, m, k, n = shape
+    generator = np.random.default_rng(seed)
+    high = (1 << bits) - 1
+    a = generator.integers(0, high, (batch, m, k), dtype=np.uint64, endpoint=True)
+    b = generator.integers(0, high, (batch, k, n), dtype=np.uint64, endpoint=True)
+    assert np.array_equal(native.matmul(a, b, bits), twin.matmul(a, b, bits))
+
+
+def test_unreduced_operands_count_modulo_the_ring(kernels, ring):
+    a, b = ring(64, 1, 11, 30), ring(64, 1, 30, 29)
+    assert np.array_equal(kernels.matmul(a, b, 52), exact(a, b, 52))
+
+
+def test_wrong_arguments(kernels):
+    a, b = np.zeros((2, 3, 4), dtype=np.uint64), np.zeros((2, 4, 5), dtype=np.uint64)
+    for wrong in (a.astype(np.int64), a[0], a.transpose(0, 2, 1), a[:, :, ::2]):
+        with pytest.raises(TypeError):
+            kernels.matmul(wrong, b, 52)
+    for wrong in (
+        b[:, :3].copy(),
+        np.zeros((3, 4, 5), dtype=np.uint64),
+        np.zeros((0, 4, 5), dtype=np.uint64),
+    ):
+        with pytest.raises(ValueError, match="matmul"):
+            kernels.matmul(a, wrong, 52)
+    with pytest.raises(ValueError, match="bits must be 1 to 64"):
+        kernels.matmul(a, b, 65)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mpcc.runtime.kernels import twin
+
+SIZES = [0, 1, 2, 7, 63, 64, 65, 129, 1000]
+
+
+def test_a_packed_stream_is_one_big_integer(kernels):
+    values = np.array([5, 1, 7, 0, 3], dtype=np.uint64)
+    expected = 5 | 1 << 3 | 7 << 6 | 0 << 9 | 3 << 12
+    assert kernels.pack(values, 3).tobytes() == expected.to_bytes(2, "little")
+
+
+@pytest.mark.parametrize("bits", range(1, 65))
+def test_every_width_matches_the_twin(native, ring, bits):
+    for size in SIZES:
+        values = ring(bits, size)
+        packed = native.pack(values, bits)
+        assert packed.dtype == np.uint8
+        assert np.array_equal(packed, twin.pack(values, bits))
+        assert np.array_equal(native.unpack(packed, size, bits), values)
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8, 16, 31, 32, 52, 64])
+def test_big_arrays(native, ring, bits):
+    values = ring(bits, 200_003)
+    packed = native.pack(values, bits)
+    assert np.array_equal(packed, twin.pack(values, bits))
+    assert np.array_equal(native.unpack(packed, len(values), bits), values)
+
+
+def test_only_the_low_bits_are_packed(kernels):
+    values = np.full(70, 2**64 - 1, dtype=np.uint64)
+    values[::2] = 2**64 - 8
+    assert kernels.unpack(kernels.pack(values, 3), 70, 3).tolist() == [0, 7] * 35
+
+
+def test_data_at_any_address(kernels, ring):
+    values = ring(13, 300)
+    padded = np.concatenate([np.zeros(3, dtype=np.uint8), twin.pack(values, 13)])
+    assert np.array_equal(kernels.unpack(padded[3:], 300, 13), values)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), bits=st.integers(1, 64))
+def test_round_trip(kernels, data, bits):
+    values = data.draw(st.lists(st.integers(0, (1 << bits) - 1), max_size=200))
+    array = np.array(values, dtype=np.uint64)
+    packed = kernels.pack(array, bits)
+    assert len(packed) == (len(values) * bits + 7) // 8
+    assert int.from_bytes(packed.tobytes(), "little") == sum(v << (i * bits) for i, v in enumerate(values))
+    assert kernels.unpack(packed, len(values), bits).tolist() == values
+
+
+@pytest.mark.parametrize("size", [*SIZES, 600_001])
+def test_planes(kernels, size):
+    bits = np.random.default_rng(size).integers(0, 2, size, dtype=np.uint8)
+    words = kernels.planes_pack(bits)
+    assert len(words) == (size + 63) // 64
+    assert int.from_bytes(words.tobytes(), "little") == int("0" + "".join(map(str, bits[::-1])), 2)
+    assert np.array_equal(kernels.planes_unpack(words, size), bits)
+
+
+def test_planes_take_the_lowest_bit(kernels):
+    bits = np.array([2, 3, 255, 254, 1] * 20, dtype=np.uint8)
+    assert kernels.planes_unpack(kernels.planes_pack(bits), 100).tolist() == [0, 1, 1, 0, 1] * 20
+
+
+def test_wrong_arguments(kernels):
+    values = np.zeros(10, dtype=np.uint64)
+    for wrong in (
+        values.astype(np.int64),
+        values.astype(np.float64),
+        values.reshape(2, 5),
+        values[::2],
+        [0] * 10,
+    ):
+        with pytest.raises(TypeError):
+            kernels.pack(wrong, 8)
+    unaligned = np.frombuffer(bytes(81), dtype=np.uint64, offset=1)
+    with pytest.raises(TypeError):
+        kernels.pack(unaligned, 8)
+    with pytest.raises(ValueError, match="bits must be 1 to 64"):
+        kernels.pack(values, 0)
+    for size, count in ((9, 10), (11, 10), (0, 1), (10, -1)):
+        with pytest.raises(ValueError, match="exactly"):
+            kernels.unpack(np.zeros(size, dtype=np.uint8), count, 8)
+    with pytest.raises(TypeError):
+        kernels.unpack(values, 10, 8)
+    with pytest.raises(TypeError):
+        kernels.planes_pack(values)
+    with pytest.raises(ValueError, match="ceil"):
+        kernels.planes_unpack(values, 64 * 9)

@@ -1,0 +1,140 @@
+"""Runs a share-stage program with the real scheduler, dealer and interpreter, both parties in one process."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpcc.compiler.backend.split import split
+from mpcc.ir.parser import parse
+from mpcc.ir.printer import print_program
+from mpcc.ir.program import Builder, Operation, Program, Stage, Value
+from mpcc.ir.types import RingType, Sharing
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.correlations.draw import CorrelationSource
+from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.protocols import protocols
+
+SEEDS = (bytes(range(16)), bytes(range(16, 32)))
+MASK_SEED = b"weight-mask-seed"
+
+
+@dataclass
+class Run:
+    """Integers learned by each party, and what was moved."""
+
+    outputs: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+    sent: tuple[int, int]
+    rounds: int
+    transcripts: tuple[list[bytes], list[bytes]]
+    payload_bytes: int
+
+
+def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
+    """`arrays` holds the encoded integers of every source by name."""
+    texts = [print_program(p) for p in split(program)]
+    parsed = [parse(text) for text in texts]
+    linked = [plan.link(p) for p in parsed]
+    dealt = plan.from_json(plan.to_json(linked[0]))
+    assert plan.to_json(linked[0]) == plan.to_json(linked[1])
+    payload = b"".join(Dealing(seeds, MASK_SEED).corrections(dealt))
+    offsets, length = plan.offsets(linked[1])
+    assert len(payload) == length
+
+    def source(operation: Operation) -> np.ndarray:
+        return np.asarray(arrays[str(operation.attributes["name"])], dtype=np.int64)
+
+    parties = [
+        Interpreter(p, i, source, CorrelationSource(i, seeds[i], memoryview(payload if i else b""), offsets))
+        for i, p in enumerate(parsed)
+    ]
+    setup = b"".join(parties[0].setup_message(MASK_SEED))
+    assert len(setup) == parties[0].setup_bytes()
+    parties[1].prepare(setup)
+    queues: tuple[queue.Queue[bytes], queue.Queue[bytes]] = (queue.Queue(), queue.Queue())
+    transcripts: tuple[list[bytes], list[bytes]] = ([], [])
+    results: list[dict[str, np.ndarray] | BaseException] = [{}, {}]
+
+    def exchange(index: int) -> Callable[[bytes, int], bytes]:
+        def call(outgoing: bytes, expected: int) -> bytes:
+            transcripts[index].append(outgoing)
+            queues[index].put(outgoing)
+            received = queues[1 - index].get(timeout=20)
+            assert len(received) == expected
+            return received
+
+        return call
+
+    def work(index: int) -> None:
+        try:
+            results[index] = parties[index].run(exchange(index))
+        except BaseException as error:
+            results[index] = error
+            queues[index].put(b"")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
+    return Run((results[0], results[1]), sent, len(transcripts[0]), transcripts, length)  # type: ignore[arg-type]
+
+
+def predicted(program: Program) -> tuple[int, int]:
+    """Bytes that party 0 and party 1 send, from the protocols' declarations."""
+    messages = [m for o in program.operations for m in protocols[o.kind].messages(o)]
+    return sum(m[0] for m in messages), sum(m[1] for m in messages)
+
+
+def plain(program: Program, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The program's meaning on integers."""
+    values: dict[Value, np.ndarray] = {}
+    for o in program.operations:
+        if "name" in o.attributes and not o.operands:
+            values[o.result] = np.asarray(arrays[str(o.attributes["name"])], dtype=np.int64)
+        else:
+            values[o.result] = protocols[o.kind].plain(o, [values[v] for v in o.operands])
+    return {name: values[v] for name, v in program.outputs.items()}
+
+
+def narrowed(builder: Builder, value: Value, ring: int) -> Value:
+    """A copy of a value's share in a narrower ring: adds a public zero."""
+    assert isinstance(value.type, RingType)
+    zero = builder.emit("constant", name="zero", fraction=value.type.fraction, shape=())
+    kind = RingType(Sharing.SHARE, ring, value.type.fraction, value.type.shape)
+    return builder.append("add", [value, zero], {}, [kind]).result
+
+
+def shared_input(builder: Builder, shape: tuple[int, ...], fraction: int = 0, ring: int = 64) -> Value:
+    """x = u + v of the two parties' private arrays `u` (party 0) and `v` (party 1): a real share."""
+    u = builder.emit("server_input", name="u", fraction=fraction, shape=shape)
+    v = builder.emit("client_input", name="v", fraction=fraction, shape=shape)
+    kind = RingType(Sharing.SHARE, ring, fraction, shape)
+    return builder.append("add", [u, v], {}, [kind]).result
+
+
+def halves(x: np.ndarray, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random additive halves of x for `shared_input`."""
+    u = generator.integers(-(2**62), 2**62, size=x.shape, dtype=np.int64)
+    return {"u": u, "v": (x.view(np.uint64) - u.view(np.uint64)).view(np.int64), "zero": np.zeros((), np.int64)}
+
+
+def share_builder() -> Builder:
+    return Builder("test", Stage.SHARE)
+
+
+def reveal(builder: Builder, value: Value, name: str = "y", to: str = "party1") -> Program:
+    """Ends the program with a reveal of a value."""
+    result = builder.emit("reveal", value, name=name, to=to)
+    builder.program.outputs[name] = result
+    builder.program.attributes = {"reveals": (f"{name}={to}",)}
+    return builder.program
