@@ -27,7 +27,8 @@ def constant_operations(program: Program) -> dict[str, Operation]:
 def save_constants(program: Program, path: Path) -> None:
     """Writes the named constants, whole or not at all; the same program gives the same bytes.
 
-    Raises MpccErrors: MPC-I030 for a constant the program lacks or of another shape, MPC-I031 when writing fails.
+    Raises MpccError: MPC-I030 for a constant that is missing or has another shape, MPC-I031 when
+    writing fails.
     """
     named = constant_operations(program)
     _check(named, program.constants, str(path))
@@ -45,9 +46,9 @@ def save_constants(program: Program, path: Path) -> None:
 
 
 def load_constants(program: Program, path: Path) -> None:
-    """Fills `program.constants` with the named arrays of a file; what it does not name is not read.
+    """Fills `program.constants` with the named arrays of a file; other arrays in it are not read.
 
-    Raises MpccErrors: MPC-I030 for a missing constant or one of another shape, MPC-I032 for an unreadable file.
+    Raises MpccError: MPC-I030 for a constant that is missing or has another shape, MPC-I032 for a bad file.
     """
     named = constant_operations(program)
     try:

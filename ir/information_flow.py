@@ -32,8 +32,8 @@ def flow_problems(
 ) -> list[str]:
     """Illegal flows of one operation.
 
-    A result is known to nobody who does not know every operand, unless the class opens a `reveal`. A masked or served
-    value comes from a class that declares that opening, or from operands of that sharing (a view).
+    A result is known to nobody who does not know every operand, unless the class opens a `reveal`. A masked
+    or served value comes from a class that declares that opening, or from operands of that sharing (a view).
     """
     opens = getattr(operation_class, "opens", None)
     source = Visibility.PUBLIC

@@ -1,7 +1,7 @@
-"""Legality tables: what a program may hold at a point of the pipeline. A stage is done when the next table accepts.
+"""Legality tables: what a program may hold at a point of the pipeline. A stage is done when one accepts it.
 
-`STAGE_TABLES` say what belongs to a stage at all: the operation classes registered for it and the types its values have.
-`RECOGNISED` is the tensor stage as lowering wants it, after folding, splitting off local subgraphs and recognition.
+`STAGE_TABLES` say what belongs to a stage at all: the operation classes registered for it and its types.
+`RECOGNISED` is the tensor stage as lowering wants it: public and local subgraphs gone, macros recognised.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ _VIEWS = frozenset({"reshape", "transpose", "expand", "slice", "take"})
 
 @dataclass(frozen=True)
 class LegalityTable:
-    """`excluded` are operations of the stage that must be gone. With `secret_only`, whatever is computed (by other than
-    sources and views) must be a secret real number: public and one party's work is done elsewhere."""
+    """What is legal at one point.
+
+    `excluded` are operations of the stage that must be gone. With `secret_only`, whatever is computed (by
+    other than sources and views) must be a secret float: public work and a party's own is done elsewhere.
+    """
 
     name: str
     stage: Stage

@@ -1,7 +1,7 @@
 """Text to program: the inverse of the printer, with every name, operation class and attribute checked.
 
-Any text either parses or raises MpccError with `line:column`; wrong statements are all listed in one MpccErrors. Result
-types are taken as written: the verifier compares them with inferred ones.
+Any text either parses or raises MpccError with `line:column`; all wrong statements are listed in one
+MpccErrors. Result types are taken as written: the verifier compares them with inferred ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MISSING = PendingType("missing")
 
 
 def parse(text: str, source: str | None = None) -> Program:
-    """The program of `text`, without its constants. `source`, a file name, is put before `line:column` in errors.
+    """The program of `text`, without its constants. `source`, a file name, precedes `line:column` in errors.
 
     Raises MpccError with codes MPC-I001 to MPC-I009.
     """

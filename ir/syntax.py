@@ -1,4 +1,4 @@
-"""Syntax of program text: lark's LALR parser with inline callbacks gives a header and statements, names unresolved."""
+"""Syntax of program text: lark's LALR parser with inline callbacks; names are left unresolved."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TERMINALS = {
 
 @dataclass(frozen=True)
 class Location:
-    """Turns positions into the `where` of an error: `source:line:column`, or `line:column` without a source."""
+    """Turns positions into the `where` of an error: `[source:]line:column`."""
 
     source: str | None
 
@@ -85,7 +85,10 @@ StatementText = OperationText | OutputText
 
 
 def parse_syntax(text: str, location: Location) -> tuple[HeaderText, list[StatementText]]:
-    """Raises MpccError: MPC-I001 for text outside the grammar, MPC-I002 for a literal or type without meaning."""
+    """Header and statements of a program.
+
+    Raises MpccError: MPC-I001 for text outside the grammar, MPC-I002 for a meaningless literal or type.
+    """
     try:
         return cast(tuple[HeaderText, list[StatementText]], _parser().parse(text))
     except UnexpectedInput as error:
@@ -252,7 +255,7 @@ def _syntax_error(error: UnexpectedInput, text: str, location: Location) -> Mpcc
             found = "the end of the text"
             line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
     elif isinstance(error, UnexpectedCharacters):
-        names, found = set(error.allowed or ()), repr(text[error.pos_in_stream])
+        names, found = set(error.allowed or ()), repr(text[error.pos_in_stream or 0])
         if found == "'\"'":
             found = "a string with a wrong escape, a control character or no end"
     expected = sorted({_TERMINALS.get(name, f"'{name.lower()}'") for name in names})

@@ -1,4 +1,4 @@
-"""The checks a program must pass after every pass: SSA form, operation classes, types and information flow."""
+"""What a program must satisfy after every pass: SSA form, operation classes, types, information flow."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.dialects import OperationClass, definition
 from mpcc.ir.dialects.party import START
-from mpcc.ir.information_flow import flow_problems
+from mpcc.ir.information_flow import flow_problems, known_to
 from mpcc.ir.legality import STAGE_TABLES
 from mpcc.ir.printer import operation_place, print_type
 from mpcc.ir.program import Attributes, Operation, Program, Stage, Value
-from mpcc.ir.types import PendingType, RingType, Sharing, TensorType, Type
+from mpcc.ir.types import PendingType, RingType, Sharing, TensorType, Type, Visibility
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _EXACT = (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
-_WHO = {"party0": "0", "party1": "1", "public": "both"}
+_WHO = {Visibility.PARTY0: "0", Visibility.PARTY1: "1", Visibility.PUBLIC: "both"}  # as in --reveal NAME=WHO
 
 
 def verify(program: Program) -> None:
     """Checks everything, then raises one MpccErrors with all offenders.
 
-    MPC-I020 legality, I021 SSA form, I022 attributes, I023 operands that do not fit, I024 stated result types, I025
-    information flow, I026 reveals the compile request did not ask for.
+    MPC-I020 legality, MPC-I021 SSA form, MPC-I022 attributes, MPC-I023 operands that do not fit, MPC-I024
+    stated result types, MPC-I025 information flow, MPC-I026 reveals that the compile request did not ask for.
     """
     verifier = _Verifier(program)
     for index, operation in enumerate(program.operations):
@@ -46,7 +46,7 @@ class _Verifier:
         self.program = program
         self.diagnostics = Diagnostics()
         self._defined: dict[str, Value] = {}
-        self._started: dict[Value, Operation] = {}  # protocols under way
+        self._started: dict[Value, tuple[Operation, str]] = {}  # protocols under way, and where they started
         self._reveals = program.attributes.get("reveals", ())
 
     def check(self, operation: Operation, place: str) -> None:
@@ -82,7 +82,8 @@ class _Verifier:
                 self._report("MPC-I024", [message], place)
         self._report("MPC-I025", flow_problems(meaning.operation_class, meaning.operands, stated), place)
         if getattr(meaning.operation_class, "opens", None) == "reveal":
-            self._check_reveal(operation, meaning.attributes, place)
+            for value in operation.results:
+                self._check_reveal(value, meaning.attributes, place)
 
     def check_outputs(self) -> None:
         for number, (name, value) in enumerate(self.program.outputs.items()):
@@ -91,8 +92,8 @@ class _Verifier:
                 self._report(
                     "MPC-I021", [f"output '{name}': %{value.name} is not defined"], f"line {line}: output"
                 )
-        for value, start in self._started.items():
-            self._report("MPC-I021", [f"%{value.name}: the protocol is never finished"], start.kind)
+        for value, (_, place) in self._started.items():
+            self._report("MPC-I021", [f"%{value.name} is started and never finished"], place)
 
     def _report(self, code: str, messages: list[str], place: str) -> None:
         for message in messages:
@@ -114,22 +115,29 @@ class _Verifier:
         stage = self.program.stage
         types = [value.type for value in operation.operands]
         if stage is Stage.PARTY and operation.kind == "finish":
-            start = self._started.pop(operation.operands[0], None) if len(operation.operands) == 1 else None
-            if start is None:
+            started = self._started.pop(operation.operands[0], None) if len(types) == 1 else None
+            if started is None:
                 self._report(
                     "MPC-I021", ["finish needs one protocol that is started and not finished yet"], place
                 )
                 return None
+            start, _ = started
             protocol = definition(stage, start.kind.removeprefix(START))
             return _Meaning(protocol, [value.type for value in start.operands], start.attributes)
         if stage is Stage.PARTY and operation.kind.startswith(START):
-            self._started.update(dict.fromkeys(operation.results, operation))
+            self._started.update(dict.fromkeys(operation.results, (operation, place)))
         return _Meaning(definition(stage, operation.kind), types, operation.attributes)
 
-    def _check_reveal(self, operation: Operation, attributes: Attributes, place: str) -> None:
-        """A reveal must be listed in the program's `reveals`; at the share stage it must be the output it names."""
-        name = str(attributes["name"])
-        request = f"{name}={_WHO[str(attributes['to'])]}"
+    def _check_reveal(self, value: Value, attributes: Attributes, place: str) -> None:
+        """A revealed value must be listed in `reveals`, and at the share stage it must be the output it names.
+
+        A protocol that is started only has a secret result; that it is finished, is checked elsewhere.
+        """
+        who = _WHO.get(known_to(value.type))
+        if who is None:
+            return
+        name = str(attributes.get("name"))
+        request = f"{name}={who}"
         if not isinstance(self._reveals, tuple) or request not in self._reveals:
             self.diagnostics.add(
                 "MPC-I026",
@@ -137,13 +145,13 @@ class _Verifier:
                 remedy=f"compile with --reveal {request} if that is meant",
                 where=place,
             )
-        if self.program.stage is Stage.SHARE and self.program.outputs.get(name) not in operation.results:
-            message = f"the revealed value %{operation.result.name} is not the output '{name}'"
+        if self.program.stage is Stage.SHARE and self.program.outputs.get(name) is not value:
+            message = f"the revealed value %{value.name} is not the output '{name}'"
             self._report("MPC-I026", [message], place)
 
 
 def _agrees(stated: Type, inferred: Type, is_source: bool) -> bool:
-    """Whether a stated type may stand for the inferred one: equal but for the range, a ring of shares may be narrower.
+    """Whether a stated type may stand for the inferred one: ranges are free, a shared ring may be narrower.
 
     Visibilities of computed values are left to the information-flow check.
     """

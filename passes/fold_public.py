@@ -16,9 +16,12 @@ import onnxruntime
 
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.types import Visibility
+from mpcc.passes.recognise.contrib import expand_contrib
 from mpcc.passes.recognise.graph import (
+    MACRO,
     ORIGIN,
     VISIBILITY,
+    Rewriter,
     array,
     has_static_shape,
     infer_types,
@@ -31,28 +34,34 @@ from mpcc.passes.recognise.graph import (
 UNTYPED = "untyped"
 _QUANTISED = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul"}
 _SMALL_INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
-# Operations of com.microsoft that become plain ONNX before types are needed.
+# Never evaluated at compile time: every run must draw anew.
 _UNFOLDABLE = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
 
 
-def fold_public(graph: ir.Graph, diagnostics: Diagnostics) -> None:
+def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Fold and type the graph in place.
 
     Values that could not be typed carry `meta["untyped"]`; the node that caused it is reported to `diagnostics`,
     those after it are not.
     """
-    opset = graph.opset_imports.get("", 0)
+    graph, opset = rewrite.graph, rewrite.opset
     for value in graph.initializers.values():
         _label_constant(value)
     pending = list(reversed(list(graph)))
     while pending:
         node = pending.pop()
-        node.meta[ORIGIN] = (node.name or f"{node.op_type} ({node.outputs[0].name})",)
+        if node.domain == MACRO:
+            continue
+        if ORIGIN not in node.meta:
+            node.meta[ORIGIN] = (node.name or f"{node.op_type} ({node.outputs[0].name})",)
         if node.op_type == "If" and (condition := array(node.inputs[0])) is not None:
             pending.extend(reversed(_inline_branch(graph, node, bool(condition))))
             continue
         if any(UNTYPED in value.meta for value in node.inputs if value is not None):
             _mark_untyped(node)
+        elif expand_contrib(rewrite, node):
+            pending.extend(reversed(rewrite.inserted))
+            rewrite.inserted.clear()
         elif not _fold_node(graph, node, opset):
             _type_node(node, opset, diagnostics)
     remove_dead(graph)
@@ -134,8 +143,6 @@ def _constant_tensor(node: ir.Node) -> Any:
 def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
     for value in node.outputs:
         value.meta[VISIBILITY] = join(node.inputs)
-    if node.domain in ("com.microsoft", "mpcc") or node.op_type == "SimplifiedLayerNormalization":
-        return  # typed when they are rewritten
     if infer_types(node, opset):
         return
     _mark_untyped(node)

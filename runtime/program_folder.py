@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 
 FORMAT = 1
@@ -196,12 +198,16 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
         TensorSpec(
             name=str(entry["name"]),
             shape=tuple(int(size) for size in entry["shape"]),
-            dtype=str(entry["dtype"]),
-            minimum=entry.get("min"),
-            maximum=entry.get("max"),
+            dtype=np.dtype(entry["dtype"]).name,
+            minimum=_bound(entry.get("min")),
+            maximum=_bound(entry.get("max")),
         )
         for entry in entries
     )
+
+
+def _bound(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _json_digest(value: object) -> str:

@@ -185,7 +185,7 @@ class Reinterpret(ShareOperation):
 class Shift(ShareOperation):
     """Truncation into the narrower ring: each party drops `bits` low bits; error below one unit, no message.
 
-    Source: BumbleBee (NDSS 2025), the observation that only widening needs the wrap bit.
+    A private or public value is rounded by who holds it. Source: BumbleBee (NDSS 2025), the observation that only widening needs the wrap bit.
     """
 
     name = "shift"
@@ -194,10 +194,11 @@ class Shift(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        x, bits = ring(operands, 0, Sharing.SHARE), integer(attributes, "bits")
+        x, bits = ring(operands, 0, *LINEAR), integer(attributes, "bits")
         if not 0 <= bits < x.ring:
             raise ValueError(f"cannot shift a ring of {x.ring} bits by {bits}")
-        return [RingType(Sharing.SHARE, x.ring - bits, x.fraction - bits, x.shape)]
+        width = x.ring - bits if x.sharing is Sharing.SHARE else EXACT_RING
+        return [RingType(x.sharing, width, x.fraction - bits, x.shape)]
 
 
 @register

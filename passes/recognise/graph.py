@@ -20,6 +20,7 @@ from mpcc.ir.types import Visibility
 MACRO = "mpcc"
 VISIBILITY = "visibility"
 ORIGIN = "origin"
+SOURCE = "source"  # the ONNX constant that a rewritten constant was computed from
 
 
 def array(value: ir.Value | None) -> np.ndarray | None:
@@ -192,7 +193,8 @@ class Rewriter:
     def publish(self, value: ir.Value | None, reason: str) -> None:
         """Note that a constant's numbers become part of the public program."""
         if value is not None and value.const_value is not None and is_float(value) and value.name is not None:
-            self.public.setdefault(value.name, PublicConstant(value.name, scalar(value), reason))
+            name = str(value.meta.get(SOURCE, value.name))
+            self.public.setdefault(name, PublicConstant(name, scalar(value), reason))
 
     def integers(self, *values: int) -> ir.Value:
         """A public int64 vector: shapes, axes, bounds."""

@@ -6,6 +6,7 @@ softmax is taken apart; its mask terms are turned into one truth tensor `keep`, 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,27 +47,39 @@ class _Scores:
 
 def recognise_masks(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Rewrite every softmax on unknown values to mpcc.Softmax(scores[, keep])."""
-    combined: dict[tuple[int, ...], ir.Value] = {}
+    memo = _Memo(rewrite)
     for node in list(rewrite.graph):
         if node.op_type == "Softmax" and node.domain == "" and visibility(node.outputs[0]) is not Visibility.PARTY1:
-            _softmax(rewrite, node, combined, diagnostics)
+            _softmax(memo, node, diagnostics)
     remove_dead(rewrite.graph)
 
 
-def _softmax(
-    rewrite: Rewriter, node: ir.Node, combined: dict[tuple[int, ...], ir.Value], diagnostics: Diagnostics
-) -> None:
-    x = node.inputs[0]
+class _Memo:
+    """Truth values made from masks, so that one mask read by every layer becomes one input of the program."""
+
+    def __init__(self, rewrite: Rewriter) -> None:
+        self.rewrite = rewrite
+        self._made: dict[tuple[object, ...], ir.Value] = {}
+        self._read: list[ir.Value] = []  # keeps ids from being used again
+
+    def once(self, key: str, values: Sequence[ir.Value], make: Callable[[], ir.Value]) -> ir.Value:
+        """What `make` returns, made once for one key and one set of values."""
+        full = (key, *sorted(id(v) for v in values))
+        if full not in self._made:
+            self._read.extend(values)
+            self._made[full] = make()
+        return self._made[full]
+
+
+def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
+    rewrite, x = memo.rewrite, node.inputs[0]
     assert x is not None
-    scores = _take_apart(rewrite, node, x)
+    scores = _take_apart(memo, node, x)
     result, guards = _guarded_result(node)
     guarded = bool(guards) or node.meta.get(GUARDED, False)
     operands = [scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))]
     if scores.keeps:
-        key = tuple(sorted(id(keep) for keep in scores.keeps))
-        if key not in combined:
-            combined[key] = _combine(rewrite, node, scores.keeps)
-        keep = combined[key]
+        keep = memo.once("combined", scores.keeps, lambda: _combine(rewrite, node, scores.keeps))
         operands.append(keep)
         data = array(keep)
         if data is not None and not guarded and not np.all(data.any(axis=-1)):
@@ -111,48 +124,51 @@ def _guarded_result(node: ir.Node) -> tuple[ir.Value, list[ir.Node]]:
     return (select.outputs[0], [test, select]) if sound and only_here else (p, [])
 
 
-def _take_apart(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores:
+def _take_apart(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores:
     node = value.producer()
-    mask = _mask_term(rewrite, anchor, value)
+    mask = _mask_term(memo, anchor, value)
     if mask is not None:
         return mask
     if node is None or node.domain != "" or is_known_locally(value):
         return _Scores(value)
     if node.op_type in ("Add", "Sub"):
-        return _sum(rewrite, anchor, node)
+        return _sum(memo, anchor, node)
     if node.op_type == "Where":
-        return _fill(rewrite, anchor, node)
+        return _fill(memo, anchor, node)
     if node.op_type == "Max" and len(node.inputs) == 2:
         for x, bound in (node.inputs, reversed(node.inputs)):
             number = scalar(bound)
             if x is not None and number is not None and number <= MASK_FILL:
-                inner = _take_apart(rewrite, anchor, x)
+                inner = _take_apart(memo, anchor, x)
                 return _Scores(inner.value, inner.keeps, [*inner.nodes, node])
     if node.op_type == "Mul":
         for x, factor in (node.inputs, reversed(node.inputs)):
             number = scalar(factor)
             if x is not None and number is not None and number > 0:
-                return _rebuilt(rewrite, anchor, node, x, [factor])
+                return _rebuilt(memo, anchor, node, x, [factor])
     if node.op_type in _VIEWS and node.inputs[0] is not None:
-        return _viewed(rewrite, anchor, node, node.inputs[0])
+        return _viewed(memo, anchor, node, node.inputs[0])
     return _Scores(value)
 
 
-def _mask_term(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores | None:
+def _mask_term(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores | None:
     """The value as a mask: wholly (party 1's or public), or a constant that is bias where it is not mask."""
+    rewrite = memo.rewrite
     if value.const_value is not None:
         data = array(value)
         assert data is not None
         keep = data > THRESHOLD
         if np.all(keep):
             return None
+        rewrite.publish(value, "attention mask")
         rest = np.where(keep, data, 0).astype(data.dtype)
         bias = rewrite.constant(rest, visibility(value)) if np.any(rest) else None
         return _Scores(bias, [rewrite.constant(keep)])
     if visibility(value) is not Visibility.PARTY1 or not _has_fill(value, set()):
         return None
     threshold = rewrite.constant(np.array(THRESHOLD, dtype=_numpy_type(value)))
-    return _Scores(None, [rewrite.emit(anchor, "Greater", [value, threshold])])
+    keep = memo.once("kept", [value], lambda: rewrite.emit(anchor, "Greater", [value, threshold]))
+    return _Scores(None, [keep])
 
 
 def _numpy_type(value: ir.Value) -> np.dtype:
@@ -172,14 +188,15 @@ def _has_fill(value: ir.Value, seen: set[int]) -> bool:
     return any(_has_fill(v, seen) for v in node.inputs if v is not None)
 
 
-def _sum(rewrite: Rewriter, anchor: ir.Node, node: ir.Node) -> _Scores:
+def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
+    rewrite = memo.rewrite
     a, b = node.inputs
     assert a is not None and b is not None
-    left = _take_apart(rewrite, anchor, a)
+    left = _take_apart(memo, anchor, a)
     if node.op_type == "Sub":
-        right = _subtracted(rewrite, anchor, b)
+        right = _subtracted(rewrite, b)
     else:
-        right = _take_apart(rewrite, anchor, b)
+        right = _take_apart(memo, anchor, b)
     if not left.keeps and not right.keeps:
         return _Scores(node.outputs[0])
     keeps, nodes = [*left.keeps, *right.keeps], [*left.nodes, *right.nodes, node]
@@ -191,7 +208,7 @@ def _sum(rewrite: Rewriter, anchor: ir.Node, node: ir.Node) -> _Scores:
     return _Scores(rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), keeps, nodes)
 
 
-def _subtracted(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores:
+def _subtracted(rewrite: Rewriter, value: ir.Value) -> _Scores:
     """x - m with m zero or large and positive."""
     data = array(value)
     if data is not None and np.all((data == 0) | (data >= -MASK_FILL)) and np.any(data):
@@ -199,16 +216,19 @@ def _subtracted(rewrite: Rewriter, anchor: ir.Node, value: ir.Value) -> _Scores:
     return _Scores(value)
 
 
-def _fill(rewrite: Rewriter, anchor: ir.Node, node: ir.Node) -> _Scores:
+def _fill(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     """Where(condition, scores, fill) or Where(condition, fill, scores)."""
+    rewrite = memo.rewrite
     condition, yes, no = node.inputs
     assert condition is not None and yes is not None and no is not None
     if is_known_locally(condition):
         for kept, fill, inverted in ((yes, no, False), (no, yes, True)):
             data = array(fill)
             if data is not None and np.all(data <= MASK_FILL):
-                keep = _negated(rewrite, anchor, condition) if inverted else condition
-                inner = _take_apart(rewrite, anchor, kept)
+                keep = condition
+                if inverted:
+                    keep = memo.once("not", [condition], lambda: _negated(rewrite, anchor, condition))
+                inner = _take_apart(memo, anchor, kept)
                 return _Scores(inner.value, [*inner.keeps, keep], [*inner.nodes, node])
     return _Scores(node.outputs[0])
 
@@ -219,10 +239,11 @@ def _negated(rewrite: Rewriter, anchor: ir.Node, condition: ir.Value) -> ir.Valu
 
 
 def _rebuilt(
-    rewrite: Rewriter, anchor: ir.Node, node: ir.Node, x: ir.Value, others: list[ir.Value | None]
+    memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value, others: list[ir.Value | None]
 ) -> _Scores:
     """The same operation on what remains of its operand."""
-    inner = _take_apart(rewrite, anchor, x)
+    rewrite = memo.rewrite
+    inner = _take_apart(memo, anchor, x)
     if not inner.keeps or inner.value is None:
         return _Scores(node.outputs[0])
     attributes = {name: attribute(node, name) for name in node.attributes}
@@ -230,9 +251,10 @@ def _rebuilt(
     return _Scores(value, inner.keeps, inner.nodes)
 
 
-def _viewed(rewrite: Rewriter, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores:
+def _viewed(memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores:
     """A view of masked scores: the masks go through the same view."""
-    inner = _take_apart(rewrite, anchor, x)
+    rewrite = memo.rewrite
+    inner = _take_apart(memo, anchor, x)
     if not inner.keeps or inner.value is None:
         return _Scores(node.outputs[0])
     attributes = {name: attribute(node, name) for name in node.attributes}

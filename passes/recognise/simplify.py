@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import (
+    SOURCE,
     Rewriter,
     array,
     attribute,
@@ -73,9 +74,10 @@ def _division_by_constant(rewrite: Rewriter, node: ir.Node) -> None:
     """x / c is x * (1 / c): a product with a constant of the same owner."""
     x, divisor = node.inputs
     data = array(divisor)
-    if x is None or data is None or not is_float(x) or not np.all(data):
+    if x is None or divisor is None or data is None or not is_float(x) or not np.all(data):
         return
     inverse = rewrite.constant((1.0 / data.astype(np.float64)).astype(data.dtype), visibility(divisor))
+    inverse.meta.setdefault(SOURCE, divisor.name)
     rewrite.replace(node.outputs[0], rewrite.emit(node, "Mul", [x, inverse], came_from=origin(node)))
 
 

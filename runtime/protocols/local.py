@@ -169,6 +169,9 @@ class Shift(ProtocolClass):
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         bits, source = integer(operation.attributes, "bits"), ring_type(operation, 0)
+        if source.sharing is not Sharing.SHARE:
+            value = operands[0]
+            return None if value is None else cls.plain(operation, [value.view(np.int64)])  # type: ignore[union-attr]
         share = as_share(party, operands[0], source)
         if party.index == 0:
             share = share + constant((1 << bits) - 1)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_program import DEALER_COMMAND, INPUT, SIZE, WEIGHTS, build_program, write_input
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import run_local
+from tests.runtime.fake_program import DEALER_COMMAND, INPUT, SIZE, WEIGHTS, build_program, write_input
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
 

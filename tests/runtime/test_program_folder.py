@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_program import WEIGHTS, build_program
 
 from mpcc.ir.diagnostics import MpccError, MpccErrors
 from mpcc.runtime.program_folder import (
@@ -20,6 +19,7 @@ from mpcc.runtime.program_folder import (
     read_manifest,
     seal_manifest,
 )
+from tests.runtime.fake_program import WEIGHTS, build_program
 
 
 @pytest.fixture
@@ -60,7 +60,9 @@ def test_party_1_does_not_depend_on_the_weights(program: Path, tmp_path: Path) -
 
 def test_the_hash_covers_both_programs(program: Path, tmp_path: Path) -> None:
     other = build_program(tmp_path / "other", ("linear", "linear linear"))
-    assert load_party_folder(program / "party0").program_hash != load_party_folder(other / "party0").program_hash
+    assert (
+        load_party_folder(program / "party0").program_hash != load_party_folder(other / "party0").program_hash
+    )
 
 
 @pytest.mark.parametrize("name", ["program.mpc", "weights.safetensors", "run"])

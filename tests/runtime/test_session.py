@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_program import INPUT, SECRET, WEIGHTS, build_program, deal, execute
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime import session as session_module
@@ -22,6 +21,7 @@ from mpcc.runtime.store import Session, Store
 from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.in_process import channel_pair
+from tests.runtime.fake_program import INPUT, SECRET, WEIGHTS, build_program, deal, execute
 
 
 class TwoParties:
@@ -35,11 +35,11 @@ class TwoParties:
 
     def store(self, party: int) -> Store:
         folder = self.folders[party]
-        return Store(
-            self.path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256
-        )
+        return Store(self.path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256)
 
-    def run(self, executor: Executor = execute) -> tuple[SessionResult | MpccError, SessionResult | MpccError]:
+    def run(
+        self, executor: Executor = execute
+    ) -> tuple[SessionResult | MpccError, SessionResult | MpccError]:
         """What each party's session returned or raised."""
         channels = channel_pair(timeout=2.0)
 

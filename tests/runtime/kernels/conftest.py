@@ -26,7 +26,8 @@ LEVELS = ("portable", "avx2", "avx512", "avx512ifma")
 def load_native(level: str, threads: int = 3) -> Any:
     """A fresh copy of the extension at `level`; ImportError if this processor lacks it."""
     spec = importlib.util.find_spec("mpcc.runtime.kernels._native")
-    assert spec is not None and spec.origin is not None, "build the native kernels first, see CMakeLists.txt"
+    assert spec is not None, "build the native kernels first, see CMakeLists.txt"
+    assert spec.origin is not None
     copy = Path(mkdtemp(prefix="mpcc-kernels-")) / Path(spec.origin).name
     shutil.copyfile(spec.origin, copy)
     os.environ.update(MPCC_ISA=level, MPCC_THREADS=str(threads))

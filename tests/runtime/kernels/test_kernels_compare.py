@@ -8,7 +8,7 @@ CASES = [(2, 4), (3, 1), (5, 4), (8, 1), (10, 4), (17, 4), (20, 4), (24, 5), (33
 
 
 def leaves_input(bits, width, n, seed=0):
-    """What a dealer and an opening give: x, opened, one-hot words and the sign plane of a, with x = opened + a."""
+    """What a dealer and an opening give: x, opened, one-hot words and sign plane of a; x = opened + a."""
     generator = np.random.default_rng(seed)
     mask = np.uint64((1 << bits) - 1)
     a = generator.integers(0, 2**64 - 1, n, dtype=np.uint64, endpoint=True) & mask
@@ -28,7 +28,7 @@ def split(secret, generator):
 
 
 def open_carry(kernels, planes, generator):
-    """The carry of shared leaf planes by one node: the dealer's masks and their products, the opening, the node."""
+    """The carry of shared leaf planes: the dealer's masks and their products, the opening, the node."""
     values = (planes[0] ^ planes[1])[1:]
     rho = generator.integers(0, 2**64 - 1, values.shape, dtype=np.uint64, endpoint=True)
     subsets = carry_subsets(len(values) // 2 + 1)

@@ -11,8 +11,8 @@ FIPS_CIPHERTEXT = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")
 
 
 def test_known_answer_of_the_cipher(kernels):
-    # The second half of a counter block is the block number, so the standard's block is not reachable by `expand`;
-    # the library that is the oracle below is checked against it instead, and one own answer is fixed.
+    # The second half of a counter block is the block number, so `expand` cannot reach the standard's block:
+    # the library, which is the oracle of all tests here, is checked against it instead.
     encryptor = Cipher(algorithms.AES(FIPS_KEY), modes.ECB()).encryptor()
     assert encryptor.update(FIPS_PLAINTEXT) == FIPS_CIPHERTEXT
     zero_block = encryptor.update((0x0123456789ABCDEF).to_bytes(8, "big") + bytes(8))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mpcc.runtime.kernels import twin
 
 WIDTHS = [1, 20, 32, 50, 52, 53, 63, 64]
-# Every remainder of the register tiles (2, 4, 8 rows; 4, 8, 24 columns), thin, empty, batched, deeper than a panel.
+# Remainders of the register tiles (2, 4, 8 rows; 4, 8, 24 columns), thin, empty, batched, deep.
 SHAPES = [
     (1, 1, 1, 1),
     (1, 0, 5, 7),

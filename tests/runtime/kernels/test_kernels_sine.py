@@ -42,7 +42,7 @@ def test_any_harmonics(native):
 
 @pytest.mark.parametrize("odd", [False, True])
 def test_the_shares_sum_to_the_series(kernels, odd):
-    """Two parties, a dealer's t: the result is sum of b_m cos(2 pi m x / 2^j), or of the sines, at scale 2^24."""
+    """Two parties, a dealer's t: the result is sum of b_m cos(2 pi m x / 2^j), or of sines, at 2^24."""
     j, bits, n, terms, fraction = 12, 40, 500, 8, 12
     generator = np.random.default_rng(3)
     x, t = generator.integers(0, 1 << j, (2, n))

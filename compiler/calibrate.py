@@ -1,0 +1,203 @@
+"""Calibration: the values a model takes on sample inputs, and what nonlinear operations see inside.
+
+Tensors that exist in the ONNX model are measured by onnxruntime; what only the program has (masks' complements, scaled
+queries, the insides of norms and softmax) by evaluating the program in floating point.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mpcc.compiler.evaluate import evaluate
+from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
+from mpcc.compiler.frontend.imported import Imported, InputSpec
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.program import Operation
+
+Interval = tuple[float, float]
+
+_MEASURED_INPUT = ("gelu", "silu", "tanh", "sigmoid", "erf", "relu", "exp", "reciprocal", "sqrt", "rsqrt", "square")
+_GENERATED = 8
+
+
+@dataclass
+class Calibration:
+    """Ranges of values and of operations' insides, as (lowest, highest) over all samples.
+
+    `ranges`: by value name. `internals`: by the name of an operation's result, then by quantity. softmax: `scores` (all
+    positions), `row_max` (kept positions), `row_max_minus_mean` (the mean over all positions, which is what one can subtract
+    without knowing the mask), `score_minus_max` (kept), `row_sum` (of exp(score - max) over kept). layer_norm: `centred`,
+    `variance` (no epsilon). rms_norm: `mean_square`; l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations:
+    `input`. Rows without any kept position are left out.
+    """
+
+    ranges: dict[str, Interval] = field(default_factory=dict)
+    internals: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    samples: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back; numbers in full precision."""
+        content = {"samples": self.samples, "ranges": self.ranges, "internals": self.internals}
+        return json.dumps(content, indent=1, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """Raises MpccError MPC-F041 when the text is no calibration."""
+        try:
+            content = json.loads(text)
+            ranges = {str(k): _interval(v) for k, v in content["ranges"].items()}
+            internals = {
+                str(k): {str(q): _interval(v) for q, v in inner.items()} for k, inner in content["internals"].items()
+            }
+            return cls(ranges, internals, int(content["samples"]))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MpccError(
+                "MPC-F041", f"not a file of calibrated ranges: {error}", remedy="write one with --save-ranges"
+            ) from error
+
+    def add_range(self, name: str, low: float, high: float) -> None:
+        known = self.ranges.get(name)
+        self.ranges[name] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
+
+    def add_internal(self, name: str, quantity: str, data: np.ndarray) -> None:
+        if data.size == 0:
+            return
+        inner = self.internals.setdefault(name, {})
+        low, high = float(data.min()), float(data.max())
+        known = inner.get(quantity)
+        inner[quantity] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
+
+
+def _interval(value: object) -> Interval:
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        raise ValueError("a range is not a pair")
+    low, high = float(value[0]), float(value[1])
+    if not low <= high:
+        raise ValueError("a range is not ordered")
+    return low, high
+
+
+def calibrate(
+    imported: Imported, model_path: str | Path, samples: Sequence[dict[str, np.ndarray]] | None, seed: int = 0
+) -> Calibration:
+    """Measure every value on `samples` (graph inputs by name), or on generated ones when None.
+
+    Raises MpccError MPC-F040 when a sample lacks an input or has a wrong shape, or a value is not finite.
+    """
+    result = Calibration()
+    if samples is None:
+        samples = generate_samples(imported.inputs, seed)
+        result.warnings = (
+            "ranges were calibrated on generated inputs, which rarely reach what real ones do: give real inputs with --calibrate",
+        )
+    by_tensor: dict[str, list[str]] = {}
+    for name, tensor in imported.tensor_names.items():
+        by_tensor.setdefault(tensor, []).append(name)
+    types = {v.name: v.type for o in imported.program.operations for v in o.results}
+    tensors = [t for t, names in by_tensor.items() if getattr(types[names[0]], "dtype", "") == "float"]
+    original = session(with_extra_outputs(model_path, tensors).SerializeToString())
+    for sample in samples:
+        _check_sample(imported.inputs, sample)
+        measured = dict(zip(tensors, original.run(tensors, dict(sample)), strict=True)) if tensors else {}
+        known = {name: data for tensor, data in measured.items() for name in by_tensor[tensor]}
+        _measure(imported, run_local(imported, sample), known, result)
+        result.samples += 1
+    return result
+
+
+def _measure(
+    imported: Imported, arrays: dict[str, np.ndarray], known: dict[str, np.ndarray], result: Calibration
+) -> None:
+    def observe(operation: Operation, operands: list[np.ndarray], _: np.ndarray) -> None:
+        measure_internals(result, operation, operands)
+
+    values = evaluate(imported.program, arrays, observe=observe)
+    for value, computed in values.items():
+        data = known.get(value.name, computed)
+        if data.size == 0 or data.dtype.kind == "b":
+            continue
+        if not np.all(np.isfinite(data)):
+            data = computed  # onnxruntime has NaN where a guarded softmax has a fully masked row
+        if not np.all(np.isfinite(data)):
+            raise MpccError(
+                "MPC-F040",
+                f"value '{value.name}' is not finite on a calibration sample",
+                remedy="check the sample and the model's weights",
+            )
+        result.add_range(value.name, float(data.min()), float(data.max()))
+
+
+def measure_internals(result: Calibration, operation: Operation, operands: list[np.ndarray]) -> None:
+    """Add what the operation sees inside, on these operands."""
+    name, x = operation.result.name, operands[0]
+    if operation.kind == "softmax":
+        _measure_softmax(result, name, x, operands[1] if len(operands) > 1 else np.ones(()))
+    elif operation.kind == "layer_norm":
+        centred = x - x.mean(axis=-1, keepdims=True)
+        result.add_internal(name, "centred", centred)
+        result.add_internal(name, "variance", np.square(centred).mean(axis=-1))
+    elif operation.kind == "rms_norm":
+        result.add_internal(name, "mean_square", np.square(x).mean(axis=-1))
+    elif operation.kind == "l2_normalize":
+        result.add_internal(name, "sum_square", np.square(x).sum(axis=-1))
+    elif operation.kind == "div":
+        result.add_internal(name, "divisor", operands[1])
+    elif operation.kind in _MEASURED_INPUT:
+        result.add_internal(name, "input", x)
+
+
+def _measure_softmax(result: Calibration, name: str, x: np.ndarray, factor: np.ndarray) -> None:
+    keep = np.broadcast_to(factor, x.shape) != 0
+    rows = keep.any(axis=-1)
+    result.add_internal(name, "scores", x)
+    top = np.where(keep, x, -np.inf).max(axis=-1)
+    result.add_internal(name, "row_max", top[rows])
+    result.add_internal(name, "row_max_minus_mean", (top - x.mean(axis=-1))[rows])
+    below = x - np.where(rows, top, 0.0)[..., None]
+    result.add_internal(name, "score_minus_max", below[keep])
+    total = np.where(keep, np.exp(np.where(keep, below, 0.0)), 0.0).sum(axis=-1)
+    result.add_internal(name, "row_sum", total[rows])
+
+
+def _check_sample(specs: Sequence[InputSpec], sample: dict[str, np.ndarray]) -> None:
+    for spec in specs:
+        array = sample.get(spec.name)
+        if array is None or array.shape != spec.shape or array.dtype != np.dtype(spec.dtype):
+            found = "is missing" if array is None else f"is {array.dtype}{list(array.shape)}"
+            raise MpccError(
+                "MPC-F040",
+                f"calibration input '{spec.name}' {found}, the model takes {spec.dtype}{list(spec.shape)}",
+                remedy="save the sample under the graph's input names, with the compiled shapes",
+            )
+
+
+def generate_samples(specs: Sequence[InputSpec], seed: int, count: int = _GENERATED) -> list[dict[str, np.ndarray]]:
+    """Random inputs: normal floats, ids inside their tables, masks that keep a prefix (the first sample keeps all)."""
+    generator = np.random.default_rng(seed)
+    samples: list[dict[str, np.ndarray]] = []
+    for index in range(count):
+        sample: dict[str, np.ndarray] = {}
+        for spec in specs:
+            dtype = np.dtype(spec.dtype)
+            if dtype.kind == "f":
+                data = generator.standard_normal(spec.shape)
+            elif (spec.min, spec.max) == (0, 1) and spec.shape:
+                data = _prefix_mask(generator, spec.shape, index == 0)
+            else:
+                high = 1 if spec.max is None else spec.max
+                data = generator.integers(spec.min or 0, high + 1, spec.shape)
+            sample[spec.name] = data.astype(dtype)
+        samples.append(sample)
+    return samples
+
+
+def _prefix_mask(generator: np.random.Generator, shape: tuple[int, ...], full: bool) -> np.ndarray:
+    """Ones up to a random length of at least one along the last axis."""
+    lengths = np.full(shape[:-1], shape[-1]) if full else generator.integers(1, shape[-1] + 1, shape[:-1])
+    return np.arange(shape[-1]) < lengths[..., None]

@@ -1,0 +1,50 @@
+"""The meaning of a tensor-stage program: evaluation in floating point with NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mpcc.ir.dialects import definition
+from mpcc.ir.dialects.tensor import TensorOperation
+from mpcc.ir.program import Operation, Program, Value
+
+Observer = Callable[[Operation, list[np.ndarray], np.ndarray], None]
+
+
+def evaluate(
+    program: Program,
+    inputs: dict[str, np.ndarray],
+    *,
+    observe: Observer | None = None,
+    keep_all: bool = True,
+) -> dict[Value, np.ndarray]:
+    """Every value of the program (float64), or its outputs only when `keep_all` is False.
+
+    `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its operands and
+    result. Raises KeyError for a missing input and ValueError for one of the wrong shape.
+    """
+    values: dict[Value, np.ndarray] = {}
+    last_use = {v: i for i, o in enumerate(program.operations) for v in o.operands}
+    outputs = set(program.outputs.values())
+    for index, operation in enumerate(program.operations):
+        if operation.kind in ("input", "constant"):
+            source = inputs if operation.kind == "input" else program.constants
+            array = np.asarray(source[str(operation.attributes["name"])])
+            if array.shape != operation.attributes["shape"]:
+                raise ValueError(f"{operation.attributes['name']}: shape {array.shape}, not {operation.attributes['shape']}")
+            values[operation.result] = array.astype(np.float64) if array.dtype.kind == "f" else array
+            continue
+        operation_class = definition(program.stage, operation.kind)
+        assert issubclass(operation_class, TensorOperation)
+        operands = [values[v] for v in operation.operands]
+        result = operation_class.evaluate(operands, operation.attributes)
+        values[operation.result] = result
+        if observe is not None:
+            observe(operation, operands, result)
+        if not keep_all:
+            for value in operation.operands:
+                if last_use[value] == index and value not in outputs:
+                    values.pop(value, None)
+    return values if keep_all else {value: values[value] for value in outputs}

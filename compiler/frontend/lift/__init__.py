@@ -1,0 +1,88 @@
+"""From the recognised graph to the tensor stage, one operation at a time; everything unsupported is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import onnx_ir as ir
+
+from mpcc.compiler.frontend.lift import arithmetic, views
+from mpcc.compiler.frontend.lift.context import Lifting, Unsupported
+from mpcc.compiler.frontend.lift.unsupported import explain
+from mpcc.ir.diagnostics import Diagnostics
+from mpcc.ir.program import Value
+from mpcc.passes.fold_public import UNTYPED
+from mpcc.passes.recognise.graph import MACRO, attribute, origin
+
+Rule = Callable[[Lifting, ir.Node], Value | Sequence[Value]]
+
+_MACROS = {
+    "Linear": "linear",
+    "Softmax": "softmax",
+    "LayerNorm": "layer_norm",
+    "RmsNorm": "rms_norm",
+    "L2Normalize": "l2_normalize",
+    "Gelu": "gelu",
+    "Silu": "silu",
+}
+
+_RULES: dict[str, Rule] = {
+    **dict.fromkeys(arithmetic.SIMPLE, arithmetic.simple),
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), views.reshape),
+    **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2"), arithmetic.reduction),
+    **dict.fromkeys(("Clip", "Max", "Min"), arithmetic.clamp),
+    **dict.fromkeys(("Sum", "Mean"), arithmetic.variadic),
+    **dict.fromkeys(("GatherND", "GatherElements"), views.gather_many),
+    "Abs": arithmetic.absolute,
+    "BatchNormalization": arithmetic.batch_normalization,
+    "Concat": views.concat,
+    "Expand": views.expand,
+    "Gather": views.gather,
+    "GlobalAveragePool": arithmetic.average_pool,
+    "LeakyRelu": arithmetic.leaky_relu,
+    "Pad": views.pad,
+    "Pow": arithmetic.power,
+    "Slice": views.slice_,
+    "Split": views.split,
+    "Tile": views.tile,
+    "Transpose": views.transpose,
+}
+
+
+def lift(graph: ir.Graph, lifting: Lifting, diagnostics: Diagnostics) -> None:
+    """Emit every node. Nodes that depend on an unsupported one are passed over silently."""
+    poisoned: set[int] = set()
+    for node in graph:
+        if any(v is not None and (id(v) in poisoned or UNTYPED in v.meta) for v in node.inputs):
+            poisoned.update(id(v) for v in node.outputs)
+            continue
+        if any(UNTYPED in v.meta for v in node.outputs):
+            poisoned.update(id(v) for v in node.outputs)
+            continue
+        try:
+            _lift_node(lifting, node)
+        except (Unsupported, ValueError) as error:
+            poisoned.update(id(v) for v in node.outputs)
+            remedy = error.remedy if isinstance(error, Unsupported) else ""
+            name = node.op_type if node.domain in ("", MACRO) else f"{node.domain}.{node.op_type}"
+            diagnostics.add(
+                "MPC-F021",
+                f"operation {name} is not supported here: {error}",
+                remedy=remedy or "see the list of supported operations, or change the model",
+                where=", ".join(origin(node)),
+            )
+
+
+def _lift_node(lifting: Lifting, node: ir.Node) -> None:
+    if node.domain == MACRO:
+        attributes = {name: attribute(node, name) for name in node.attributes}
+        operands = [lifting.value(v) for v in node.inputs]
+        result: Value | Sequence[Value] = lifting.emit(node, _MACROS[node.op_type], *operands, final=True, **attributes)
+    elif node.domain == "" and node.op_type in _RULES:
+        result = _RULES[node.op_type](lifting, node)
+    else:
+        raise explain(node)
+    results = [result] if isinstance(result, Value) else list(result)
+    for output, value in zip(node.outputs, results, strict=False):
+        lifting.bind(output, value)
+        lifting.names.setdefault(value.name, str(output.name))

@@ -1,0 +1,187 @@
+"""Reading an ONNX file: contained, checked, inlined, with symbolic dimensions bound."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import google.protobuf.message
+import onnx
+import onnx.inliner
+import onnx_ir as ir
+from onnx_ir.passes import common
+
+from mpcc.ir.diagnostics import Diagnostics, MpccError
+
+MIN_OPSET, MAX_OPSET = 13, 24
+
+
+def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
+    """The checked model with static input shapes; external data stays memory-mapped.
+
+    Raises MpccError (MPC-F001 .. MPC-F007) for files that are missing, malformed, out of the supported opsets, refer to data
+    outside their folder, or have a dimension that `dims` does not bind.
+    """
+    proto = _parse(path)
+    _check_external_data(proto, path)
+    _check_model(proto, path)
+    _check_opset(proto)
+    if proto.functions:
+        proto = onnx.inliner.inline_local_functions(proto)
+    try:
+        model = ir.from_proto(proto)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _malformed(path, str(error)) from error
+    ir.external_data.set_base_dir(model.graph, path.resolve().parent)
+    _bind_dimensions(model.graph, dims)
+    common.RemoveInitializersFromInputsPass()(model)
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    common.DeduplicateInitializersPass()(model)
+    common.CommonSubexpressionEliminationPass()(model)
+    return model
+
+
+def _malformed(path: Path, detail: str) -> MpccError:
+    return MpccError(
+        "MPC-F002",
+        f"not a valid ONNX model: {detail.strip().splitlines()[0] if detail.strip() else 'unreadable'}",
+        remedy="export the model again",
+        where=str(path),
+    )
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MpccError(
+            "MPC-F001", f"the model cannot be read: {error.strerror}", remedy="check the path", where=str(path)
+        ) from error
+    proto = onnx.ModelProto()
+    try:
+        proto.ParseFromString(data)
+    except google.protobuf.message.DecodeError as error:
+        raise _malformed(path, str(error)) from error
+    if not proto.HasField("graph") or not proto.opset_import:
+        raise _malformed(path, "it holds no graph")
+    return proto
+
+
+def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """All tensors that may refer to external data: initializers and attributes, subgraphs included."""
+    found: list[onnx.TensorProto] = []
+    graphs, nodes = [proto.graph], [n for f in proto.functions for n in f.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            found.extend(graph.initializer)
+            found.extend(t for s in graph.sparse_initializer for t in (s.values, s.indices))
+            nodes.extend(graph.node)
+            continue
+        for attribute in nodes.pop().attribute:
+            found.extend([attribute.t] if attribute.HasField("t") else [])
+            found.extend(attribute.tensors)
+            graphs.extend([attribute.g] if attribute.HasField("g") else [])
+            graphs.extend(attribute.graphs)
+    return found
+
+
+def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
+    """External data must be regular files inside the model's own folder, with offset and length inside the file."""
+    folder = path.resolve().parent
+    with Diagnostics() as diagnostics:
+        for tensor in _tensors(proto):
+            if tensor.data_location != onnx.TensorProto.EXTERNAL:
+                continue
+            entries = {e.key: e.value for e in tensor.external_data}
+            problem = _external_problem(folder, entries)
+            if problem:
+                diagnostics.add(
+                    "MPC-F003",
+                    f"external data of tensor '{tensor.name}' {problem}",
+                    remedy="keep weight files beside the model, in its own folder",
+                    where=str(path),
+                )
+
+
+def _external_problem(folder: Path, entries: dict[str, str]) -> str | None:
+    location = entries.get("location", "")
+    pure, windows = PurePosixPath(location), PureWindowsPath(location)
+    if not location or pure.is_absolute() or windows.drive or windows.root or "\\" in location or ".." in pure.parts:
+        return f"lies outside the model's folder: '{location}'"
+    target = folder / pure
+    try:
+        inside = target.resolve(strict=True).is_relative_to(folder)
+    except (OSError, RuntimeError):
+        return f"is missing: '{location}'"
+    if not inside or any(p.is_symlink() for p in (target, *target.parents) if p.is_relative_to(folder) and p != folder):
+        return f"is reached through a link: '{location}'"
+    if not target.is_file():
+        return f"is not a file: '{location}'"
+    try:
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+    except ValueError:
+        return "has an offset or length that is not a number"
+    if offset < 0 or length < 0 or offset + length > target.stat().st_size:
+        return f"reaches beyond the end of '{location}'"
+    return None
+
+
+def _check_model(proto: onnx.ModelProto, path: Path) -> None:
+    try:
+        onnx.checker.check_model(str(path) if _has_external(proto) else proto)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise _malformed(path, str(error)) from error
+
+
+def _has_external(proto: onnx.ModelProto) -> bool:
+    return any(t.data_location == onnx.TensorProto.EXTERNAL for t in _tensors(proto))
+
+
+def _check_opset(proto: onnx.ModelProto) -> None:
+    versions = {o.domain or "ai.onnx": o.version for o in proto.opset_import}
+    version = versions.get("ai.onnx", 0)
+    if not MIN_OPSET <= version <= MAX_OPSET:
+        raise MpccError(
+            "MPC-F004",
+            f"the model uses opset {version}; supported are {MIN_OPSET} to {MAX_OPSET}",
+            remedy=f"export with opset_version={min(max(version, MIN_OPSET), MAX_OPSET)}",
+        )
+
+
+def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
+    """Make every input's shape static. One error for each unbound dimension, and for each option that names none."""
+    used: set[str] = set()
+    with Diagnostics() as diagnostics:
+        for value in graph.inputs:
+            if value.name in graph.initializers:
+                continue
+            if value.shape is None or value.dtype is None:
+                diagnostics.add(
+                    "MPC-F005", f"input '{value.name}' has no known rank or type", remedy="export it with a tensor type"
+                )
+                continue
+            sizes: list[int] = []
+            for axis, dim in enumerate(value.shape):
+                if isinstance(dim, int):
+                    sizes.append(dim)
+                    continue
+                name = dim.value or f"{value.name}.{axis}"
+                used.add(name)
+                sizes.append(dims.get(name, 1))
+                if name not in dims:
+                    diagnostics.add(
+                        "MPC-F006",
+                        f"dimension '{name}' of input '{value.name}' has no size",
+                        remedy=f"bind it with --dim {name}=N",
+                    )
+            value.shape = ir.Shape(sizes)
+            if any(size <= 0 for size in sizes):
+                diagnostics.add(
+                    "MPC-F005", f"input '{value.name}' has an empty or negative shape {sizes}", remedy="bind positive sizes"
+                )
+        for name in sorted(set(dims) - used):
+            diagnostics.add(
+                "MPC-F007",
+                f"--dim {name}: the model has no such dimension",
+                remedy=f"its symbolic dimensions are: {', '.join(sorted(used)) or 'none'}",
+            )

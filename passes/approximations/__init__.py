@@ -1,0 +1,1 @@
+"""Approximations as data: how a function is computed on a range, with its error."""

@@ -1,0 +1,6 @@
+"""Tensor stage to share stage: one rule an operation."""
+
+from mpcc.passes.lower import activations, linear, norms, products, softmax
+from mpcc.passes.lower.context import Context, Formats, lower
+
+__all__ = ["Context", "Formats", "activations", "linear", "lower", "norms", "products", "softmax"]

@@ -1,0 +1,193 @@
+"""Lowering of sources, views, sums, linear layers and matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, integers
+from mpcc.ir.program import Operation, Value
+from mpcc.ir.types import Visibility
+from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, lowers, ring_of
+from mpcc.passes.lower.products import bits_for, multiply, relative_fraction, times_public
+
+SUM_BITS = 44  # integer and fraction bits above which a sum is taken at fewer fraction bits
+
+
+@lowers("input")
+def lower_input(context: Context, operation: Operation) -> Lowered:
+    attributes = operation.attributes
+    visibility = Visibility(str(attributes["visibility"]))
+    kind = "server_input" if visibility is Visibility.PARTY0 else "client_input"
+    shape, name = integers(attributes, "shape"), str(attributes["name"])
+    whole = attributes["dtype"] in ("int", "bool")
+    fraction = 0 if whole else context.formats.table
+    extent = context.range_of(operation.result)
+    return Lowered(context.emit(kind, name=name, fraction=fraction, shape=shape, extent=extent))
+
+
+@lowers("constant")
+def lower_constant(context: Context, operation: Operation) -> Lowered:
+    array = context.source.constants[str(operation.attributes["name"])]
+    public = context.visibility(operation.result) is Visibility.PUBLIC
+    make = context.public if public else context.weight
+    return Lowered(
+        context.once(
+            ("constant", operation.result),
+            lambda: make(np.asarray(array, dtype=np.float64), context.formats.activation + context.formats.weight),
+        )
+    )
+
+
+def _lower_view(context: Context, operation: Operation) -> Lowered:
+    x = context.values[operation.operands[0]]
+    keeps_rows = x.row_factor is None and x.gain is None and x.bias is None
+    share = x.share if keeps_rows else context.plain_share(operation.operands[0])
+    return Lowered(context.emit(operation.kind, share, **operation.attributes))
+
+
+for _kind in VIEW_ATTRIBUTES:
+    lowers(_kind)(_lower_view)
+
+
+@lowers("concat")
+def lower_concat(context: Context, operation: Operation) -> Lowered:
+    parts = [context.plain_share(v) for v in operation.operands]
+    fraction = _sum_fraction(context, operation, parts)
+    parts = [_source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)]
+    return Lowered(context.emit("concat", *parts, extent=context.range_of(operation.result), **operation.attributes))
+
+
+@lowers("add", "sub")
+def lower_sum(context: Context, operation: Operation) -> Lowered:
+    parts = [context.plain_share(v) for v in operation.operands]
+    fraction = _sum_fraction(context, operation, parts)
+    parts = [_source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)]
+    return Lowered(context.emit(operation.kind, *parts, extent=context.range_of(operation.result)))
+
+
+def _sum_fraction(context: Context, operation: Operation, parts: list[Value]) -> int:
+    """The largest fraction of the secret parts, unless range and fraction together grow too wide."""
+    constants = [context.tensor_constant(v) is not None for v in operation.operands]
+    fractions = [ring_of(p).fraction for p, c in zip(parts, constants, strict=True) if not c]
+    extent = context.range_of(operation.result)
+    fraction = max(fractions, default=context.formats.activation + context.formats.weight)
+    excess = bits_for(extent, fraction) - SUM_BITS
+    return max(min(fractions, default=fraction), fraction - max(0, excess))
+
+
+def _source_or_share(context: Context, value: Value, share: Value, fraction: int) -> Value:
+    """A constant encoded afresh at the fraction, or the share brought to it."""
+    array = context.tensor_constant(value)
+    if array is None or ring_of(share).fraction == fraction:
+        return context.at_fraction(share, fraction)
+    make = context.public if context.visibility(value) is Visibility.PUBLIC else context.weight
+    return context.once(("constant", value, fraction), lambda: make(np.asarray(array, dtype=np.float64), fraction))
+
+
+@lowers("negate")
+def lower_negate(context: Context, operation: Operation) -> Lowered:
+    share = context.plain_share(operation.operands[0])
+    extent = context.range_of(operation.result)
+    return Lowered(context.emit("scale", share, factor=-1, fraction=0, extent=extent))
+
+
+@lowers("reduce_sum", "reduce_mean")
+def lower_reduction(context: Context, operation: Operation) -> Lowered:
+    share = context.plain_share(operation.operands[0])
+    extent = context.range_of(operation.result)
+    total = context.emit("sum", share, extent=extent, **operation.attributes)
+    if operation.kind == "reduce_sum":
+        return Lowered(total)
+    count = ring_of(share).size // max(1, ring_of(total).size)
+    return Lowered(times_public(context, total, np.asarray(1.0 / count), extent))
+
+
+@lowers("embedding")
+def lower_embedding(context: Context, operation: Operation) -> Lowered:
+    ids, table = operation.operands
+    array = context.tensor_constant(table)
+    assert array is not None
+    producer = context.producers[ids]
+    depth = array.shape[0]
+    shape = (*integers(producer.attributes, "shape"), depth)
+    name = str(producer.attributes["name"])
+    one_hot = context.once(
+        ("one_hot", ids, depth), lambda: context.emit("one_hot_input", name=name, shape=shape)
+    )
+    served = context.served(one_hot, 0)
+    weight = context.weight(array, context.formats.table)
+    return Lowered(context.emit("linear", served, weight, extent=context.range_of(operation.result)))
+
+
+@lowers("linear")
+def lower_linear(context: Context, operation: Operation) -> Lowered:
+    x = context.values[operation.operands[0]]
+    weight = context.tensor_constant(operation.operands[1])
+    assert weight is not None
+    bias = context.tensor_constant(operation.operands[2]) if len(operation.operands) == 3 else None
+    if x.row_factor is not None:
+        x = Lowered(context.plain_share(operation.operands[0]))
+    if x.bias is not None:
+        bias = x.bias @ weight + (bias if bias is not None else 0.0)
+    if x.gain is not None:
+        weight = x.gain[:, None] * weight
+    served = context.served(x.share, context.formats.activation)
+    operands = [served, context.weight(weight, context.formats.weight)]
+    if bias is not None:
+        operands.append(context.weight(bias, ring_of(served).fraction + context.formats.weight))
+    return Lowered(context.emit("linear", *operands, extent=context.range_of(operation.result)))
+
+
+@lowers("matmul")
+def lower_matmul(context: Context, operation: Operation) -> Lowered:
+    a, b = operation.operands
+    extent = context.range_of(operation.result)
+    constant = context.tensor_constant(b)
+    if constant is not None and context.visibility(b) is Visibility.PUBLIC and constant.ndim == 2:
+        share = context.plain_share(a)
+        return Lowered(
+            context.emit("matmul_public", share, context.public(constant, context.formats.weight), extent=extent)
+        )
+    left = context.values[a]
+    if left.row_factor is None:
+        return Lowered(_matmul(context, context.plain_share(a), context.plain_share(b), extent))
+    # softmax(x) V: the row factor 1 / sum is applied to the few columns of the product
+    count = ring_of(left.share).shape[-1]
+    unnormalised = context.range_of(b).widen(1.0)
+    wide = type(extent)(-unnormalised.magnitude * count, unnormalised.magnitude * count)
+    product = _matmul(context, left.share, context.plain_share(b), wide, context.formats.probability)
+    factor = left.row_factor
+    fractions = (context.formats.activation + 6, relative_fraction(_extent(factor), context.formats.activation + 2))
+    return Lowered(multiply(context, product, factor, extent, fractions))
+
+
+def _extent(value: Value):  # type: ignore[no-untyped-def]
+    extent = ring_of(value).range
+    assert extent is not None
+    return extent
+
+
+def _matmul(context: Context, a: Value, b: Value, extent: object, left_fraction: int | None = None) -> Value:
+    activation = context.formats.activation
+    x = _opened_at_root(context, a, min(ring_of(a).fraction, left_fraction or activation))
+    y = _opened_at_root(context, b, min(ring_of(b).fraction, activation))
+    return context.emit("matmul", x, y, extent=extent)  # type: ignore[arg-type]
+
+
+def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
+    """Opened before it is expanded, so that grouped keys and values are sent once; views of an opening are free."""
+    chain: list[Operation] = []
+    producers = context.builder.program.producers()
+    root = share
+    while (producer := producers[root]).kind in ("reshape", "transpose", "expand"):
+        chain.append(producer)
+        root = producer.operands[0]
+    if not any(o.kind == "expand" for o in chain):
+        return context.opened(share, fraction, UNDECIDED)
+    value = context.opened(root, fraction, UNDECIDED)
+    for operation in reversed(chain):
+        view = operation
+        value = context.once(
+            (value, "view", view.result), lambda v=value, o=view: context.emit(o.kind, v, **o.attributes)  # type: ignore[misc]
+        )
+    return value

@@ -1,0 +1,230 @@
+"""Lowering of elementwise products, of powers by segments, and of selected factors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpcc.ir.program import Operation, Value
+from mpcc.ir.types import Range, Sharing, Visibility
+from mpcc.passes.approximations.powers import power
+from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
+
+SQUARE = (0, 0, 1)
+NORMALISED_FRACTION = 14  # of z - 1 in powers
+POLYNOMIAL_FRACTION = 38
+PRODUCT_FRACTION = 60  # fraction and integer bits of a segmented power's result
+RELATIVE_BITS = 16
+
+
+def known(context: Context, share: Value) -> Range:
+    extent = ring_of(share).range
+    if extent is None:
+        raise ValueError(f"%{share.name} was lowered without a range")
+    return extent
+
+
+def open_for_product(context: Context, share: Value, fraction: int) -> Value:
+    return context.opened(share, fraction, bits_for(known(context, share), fraction))
+
+
+def product_fraction(context: Context, share: Value) -> int:
+    """Fraction bits at which a factor is opened: the activation's, more for small values, fewer for large ones."""
+    extent = known(context, share)
+    wanted = context.formats.activation + max(0, -math.floor(math.log2(extent.magnitude + 1e-30)) - 1)
+    return min(ring_of(share).fraction, wanted, 24)
+
+
+def multiply(context: Context, a: Value, b: Value, extent: Range, fractions: tuple[int, int] | None = None) -> Value:
+    """Elementwise product of two shares with known ranges; its own range is `extent`."""
+    fa, fb = fractions or (product_fraction(context, a), product_fraction(context, b))
+    if a is b:
+        opened = open_for_product(context, a, fa)
+        return square(context, opened, extent)
+    x, y = open_for_product(context, a, fa), open_for_product(context, b, fb)
+    return context.emit(
+        "product", x, y, factors=("value", "value"), coefficients=((), ()), fractions=(fa, fb), extent=extent
+    )
+
+
+def square(context: Context, opened: Value, extent: Range | None = None) -> Value:
+    """Elementwise square of a masked value."""
+    fraction = 2 * ring_of(opened).fraction
+    return context.emit(
+        "product", opened, factors=("polynomial",), coefficients=(SQUARE,), fractions=(fraction,), extent=extent
+    )
+
+
+def selected(context: Context, opened: Value, bits: Value, row: tuple[int, ...], extent: Range | None) -> Value:
+    """A masked value times row[0] + sum_t row[t+1] b_t."""
+    return context.emit(
+        "product",
+        opened,
+        bits,
+        factors=("value", "bits"),
+        coefficients=((), row),
+        fractions=(ring_of(opened).fraction, 0),
+        extent=extent,
+    )
+
+
+def segmented_power(context: Context, q: Value, exponent: float, extent: Range, scale: float = 1.0) -> Value:
+    """scale * q^exponent for a share q > 0 whose real range is `extent`: 4 ticks. q <= 0 gives a finite value.
+
+    Compare with all thresholds, scale by the selected power to z in [1, 2^(1/8)), a quadratic in z - 1 times the
+    selected output scale.
+    """
+    approximation = power(exponent, extent.low, extent.high)
+    low_log2, high_log2 = math.log2(extent.low), math.log2(extent.high)
+    compare_fraction = math.ceil(7 - low_log2)
+    narrow = context.at_fraction(q, min(compare_fraction, ring_of(q).fraction))
+    unit = 2.0 ** ring_of(narrow).fraction
+    thresholds = tuple(max(1, round(t * unit)) for t in approximation.thresholds)
+    compare_bits = math.ceil(math.log2(extent.high * unit + 1)) + 2
+    below = context.emit("open_bits", comparison(context, narrow, compare_bits, thresholds))
+
+    fq = min(ring_of(q).fraction, math.ceil(RELATIVE_BITS - low_log2))
+    opened = context.opened(q, fq, bits_for(extent, fq))
+    fm = math.ceil(RELATIVE_BITS + high_log2)
+    scaled = context.emit(
+        "product",
+        opened,
+        below,
+        factors=("value", "bits"),
+        coefficients=((), step_row(approximation.scales, fm)),
+        fractions=(fq, fm),
+        extent=Range(0.0, 2.0),
+    )
+    z = context.at_fraction(scaled, NORMALISED_FRACTION)
+    one = context.public(np.ones(()), NORMALISED_FRACTION)
+    u = context.emit("sub", z, one, extent=Range(-1.0, 1.0))
+    opened_u = open_for_product(context, u, NORMALISED_FRACTION)
+    outputs = tuple(scale * o for o in approximation.outputs())
+    result_extent = Range(min(outputs) * 0.5, max(outputs) * 1.5)
+    ft = PRODUCT_FRACTION - POLYNOMIAL_FRACTION - math.ceil(math.log2(max(outputs))) - 1
+    coefficients = tuple(
+        round(c * 2.0 ** (POLYNOMIAL_FRACTION - i * NORMALISED_FRACTION))
+        for i, c in enumerate(approximation.polynomial)
+    )
+    return context.emit(
+        "product",
+        opened_u,
+        below,
+        factors=("polynomial", "bits"),
+        coefficients=(coefficients, step_row(outputs, ft)),
+        fractions=(POLYNOMIAL_FRACTION, ft),
+        extent=result_extent,
+    )
+
+
+def step_row(levels: tuple[float, ...], fraction: int) -> tuple[int, ...]:
+    """Coefficients that select level i where i thresholds are at or below the value: bits say [value < threshold]."""
+    encoded = [round(v * 2.0**fraction) for v in levels]
+    return (encoded[-1], *(a - b for a, b in zip(encoded, encoded[1:], strict=False)))
+
+
+def comparison(context: Context, share: Value, bits: int, thresholds: tuple[int, ...]) -> Value:
+    """[x < t] with the block width that costs least: one block up to 7 bits, else blocks of 4 or 6."""
+    width = 6 if bits <= 7 or len(thresholds) > 4 else 4
+    return context.emit("less_than", share, bits=bits, width=width, thresholds=thresholds)
+
+
+def relative_fraction(extent: Range, bits: int = RELATIVE_BITS) -> int:
+    """Fraction bits that give the smallest value of a positive range `bits` significant bits."""
+    return bits - math.floor(math.log2(extent.low))
+
+
+@lowers("mul")
+def lower_mul(context: Context, operation: Operation) -> Lowered:
+    a, b = operation.operands
+    if context.tensor_constant(a) is not None:
+        a, b = b, a
+    extent = context.range_of(operation.result)
+    constant = context.tensor_constant(b)
+    x = context.plain_share(a)
+    if constant is None:
+        return Lowered(multiply(context, x, context.plain_share(b), extent))
+    if context.visibility(b) is Visibility.PARTY0:
+        return Lowered(_times_weight(context, x, constant, ring_of(x).shape, extent))
+    if constant.size == 1 and _is_power_of_two(float(constant.reshape(-1)[0])):
+        return Lowered(_times_power_of_two(context, x, float(constant.reshape(-1)[0]), extent))
+    return Lowered(times_public(context, x, constant, extent))
+
+
+def times_public(context: Context, x: Value, constant: np.ndarray, extent: Range) -> Value:
+    """x times a public array, whose fraction bits give its largest entry 14 significant bits (exact where it can)."""
+    largest = float(np.abs(constant).max()) or 1.0
+    fraction = context.formats.weight - math.floor(math.log2(largest)) - 1
+    while fraction > 0 and np.array_equal(np.rint(constant * 2.0 ** (fraction - 1)), constant * 2.0 ** (fraction - 1)):
+        fraction -= 1
+    return context.emit("mul_public", x, context.public(constant, max(0, fraction)), extent=extent)
+
+
+def _is_power_of_two(value: float) -> bool:
+    return value != 0 and math.frexp(abs(value))[0] == 0.5
+
+
+def _times_power_of_two(context: Context, x: Value, factor: float, extent: Range) -> Value:
+    exponent = math.frexp(abs(factor))[1] - 1
+    moved = context.emit("reinterpret", x, fraction=ring_of(x).fraction - exponent, extent=extent)
+    return moved if factor > 0 else context.emit("scale", moved, factor=-1, fraction=0, extent=extent)
+
+
+def _times_weight(context: Context, x: Value, weight: np.ndarray, shape: tuple[int, ...], extent: Range) -> Value:
+    full = np.broadcast_shapes(shape, weight.shape)
+    if full != shape:
+        x = context.emit("expand", x, shape=full)
+    served = context.served(x, context.formats.activation)
+    return context.emit("gain", served, context.weight(weight, context.formats.weight), extent=extent)
+
+
+@lowers("square")
+def lower_square(context: Context, operation: Operation) -> Lowered:
+    x = context.plain_share(operation.operands[0])
+    return Lowered(multiply(context, x, x, context.range_of(operation.result)))
+
+
+@lowers("reciprocal", "rsqrt")
+def lower_power(context: Context, operation: Operation) -> Lowered:
+    exponent = -1.0 if operation.kind == "reciprocal" else -0.5
+    extent = positive(context, operation.operands[0])
+    return Lowered(segmented_power(context, context.plain_share(operation.operands[0]), exponent, extent))
+
+
+@lowers("sqrt")
+def lower_sqrt(context: Context, operation: Operation) -> Lowered:
+    x = context.plain_share(operation.operands[0])
+    root = segmented_power(context, x, -0.5, positive(context, operation.operands[0]))
+    return Lowered(_times_relative(context, x, root, context.range_of(operation.result)))
+
+
+@lowers("div")
+def lower_div(context: Context, operation: Operation) -> Lowered:
+    a, b = operation.operands
+    inverse = segmented_power(context, context.plain_share(b), -1.0, positive(context, b))
+    return Lowered(_times_relative(context, context.plain_share(a), inverse, context.range_of(operation.result)))
+
+
+def _times_relative(context: Context, x: Value, factor: Value, extent: Range) -> Value:
+    fraction = relative_fraction(known(context, factor))
+    return multiply(context, x, factor, extent, (product_fraction(context, x), fraction))
+
+
+def positive(context: Context, value: Value) -> Range:
+    """The range of an argument that must be positive. Raises MPC-P012 when it reaches 0 or below."""
+    from mpcc.ir.diagnostics import MpccError
+
+    extent = context.range_of(value)
+    if extent.low <= 0:
+        raise MpccError(
+            "MPC-P012",
+            f"%{value.name} reaches {extent.low:g}; its reciprocal or square root needs positive values",
+            where=", ".join(context.nodes) or None,
+            remedy="add the model's epsilon inside the function, or calibrate with representative inputs",
+        )
+    return extent
+
+
+def is_private(value: Value) -> bool:
+    return ring_of(value).sharing in (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)

@@ -1,0 +1,135 @@
+"""Lowering of softmax: secret maximum by histogram, exponential with a clip, one reciprocal a row (protocols.md 9)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.program import Operation, Value
+from mpcc.ir.types import Range, Visibility
+from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
+from mpcc.passes.lower.products import comparison, segmented_power
+
+EXPONENT_FRACTION = 16  # of the exponential's argument
+EXPONENT_BITS = 21  # its opening: the domain is [-16, 0)
+DOMAIN = 2.0 ** (EXPONENT_BITS - 1 - EXPONENT_FRACTION)
+EXPONENTIAL_FRACTION = 60
+WEIGHT_FRACTION = 18  # of the unnormalised probabilities
+WEIGHT_BITS = 22
+CLIP_FRACTION = 3
+MARGIN = 2.0**-13  # keeps the rounded argument below 0, where the exponential ends sharply
+MAX_POSITION_BITS = 8
+MAX_UNIT_LOG2 = 2
+
+
+@lowers("softmax")
+def lower_softmax(context: Context, operation: Operation) -> Lowered:
+    scores = context.plain_share(operation.operands[0])
+    raw, top = context.internal(operation.result, "scores"), context.internal(operation.result, "row_max")
+    plan = positions(context, raw, top, masked=len(operation.operands) == 2)
+    if len(operation.operands) == 2:
+        scores = _penalised(context, scores, operation.operands[1], plan.penalty)
+    reached = context.emit(
+        "row_reaches",
+        context.at_fraction(scores, -plan.unit_log2),
+        bits=plan.bits,
+        low=plan.low,
+        levels=plan.levels,
+    )
+    maximum = context.emit(
+        "product",
+        context.emit("open_bits", reached),
+        factors=("bits",),
+        coefficients=((plan.low + 1, *[1] * plan.levels),),  # quantised scores are less than a unit off
+        fractions=(-plan.unit_log2,),
+    )
+    low = raw.low - plan.penalty - top.high - 3 * plan.unit
+    difference = context.emit(
+        "sub", context.at_fraction(scores, EXPONENT_FRACTION), context.at_fraction(maximum, EXPONENT_FRACTION)
+    )
+    margin = context.public(np.asarray(-MARGIN), EXPONENT_FRACTION)
+    argument = context.emit("add", difference, margin, extent=Range(low, 0.0))
+    exponential = context.emit(
+        "exponential", argument, bits=EXPONENT_BITS, fraction=EXPONENTIAL_FRACTION, extent=Range(0.0, 1.0)
+    )
+    weight = context.opened(exponential, WEIGHT_FRACTION, WEIGHT_BITS)
+    clip = comparison(
+        context,
+        context.at_fraction(argument, CLIP_FRACTION),
+        math.ceil(math.log2((-low + DOMAIN) * 2**CLIP_FRACTION)) + 2,
+        (round(-(DOMAIN - 1.0) * 2**CLIP_FRACTION),),
+    )
+    kept = context.emit(
+        "product",
+        weight,
+        context.emit("open_bits", clip),
+        factors=("value", "bits"),
+        coefficients=((), (1, -1)),
+        fractions=(WEIGHT_FRACTION, 0),
+        extent=Range(0.0, 1.0),
+    )
+    count = ring_of(kept).shape[-1]
+    last = len(ring_of(kept).shape) - 1
+    bounds = Range(math.exp(-2.5 * plan.unit), count)
+    total = context.emit("sum", kept, axes=(last,), keepdims=True, extent=bounds)
+    return Lowered(kept, row_factor=segmented_power(context, total, -1.0, bounds))
+
+
+class Positions:
+    """Quantisation of the scores for the maximum: levels of `unit` on a circle of 2^bits, tested low+1 .. low+levels."""
+
+    def __init__(self, raw: Range, top: Range, masked: bool, unit_log2: int) -> None:
+        self.unit_log2 = unit_log2
+        self.unit = 2.0**unit_log2
+        self.low = math.floor(top.low / self.unit) - 2
+        high = math.ceil(top.high / self.unit) + 1
+        self.levels = high - self.low
+        bottom = math.floor(raw.low / self.unit) - 2
+        # a masked score must leave [low, high] downwards, and not come round to it from below
+        away = high - self.low + 1 if masked else 0
+        self.penalty = away * self.unit
+        self.bits = max(1, math.ceil(math.log2(high - bottom + away + 1)))
+
+
+def positions(context: Context, raw: Range, top: Range, masked: bool) -> Positions:
+    """The finest unit from 1 that fits the circle. Raises MPC-P013 when even the coarsest does not."""
+    for unit_log2 in range(MAX_UNIT_LOG2 + 1):
+        plan = Positions(raw, top, masked, unit_log2)
+        if plan.bits <= MAX_POSITION_BITS and plan.levels < 2**plan.bits:
+            return plan
+    raise MpccError(
+        "MPC-P013",
+        f"attention scores reach from {raw.low:g} to {raw.high:g}, too far for the secret maximum",
+        where=", ".join(context.nodes) or None,
+        remedy="check the calibration inputs; scores beyond about +-400 are not supported",
+    )
+
+
+def _penalised(context: Context, scores: Value, keep: Value, penalty: float) -> Value:
+    """The scores minus `penalty` where keep is 0: they lose the maximum and their exponential is clipped to 0."""
+    fraction = ring_of(scores).fraction
+    extent = ring_of(scores).range
+    lower_extent = Range(extent.low - penalty, extent.high) if extent else None
+    constant = context.tensor_constant(keep)
+    if constant is not None:
+        offset = context.public((np.asarray(constant, dtype=np.float64) - 1.0) * penalty, fraction)
+        return context.emit("add", scores, offset, extent=lower_extent)
+    producer = context.producers[keep]
+    if producer.kind != "input" or context.visibility(keep) is not Visibility.PARTY1:
+        raise MpccError(
+            "MPC-P014",
+            "the attention mask depends on secret values of both parties",
+            where=", ".join(context.nodes) or None,
+            remedy="make the mask an input of the client",
+        )
+    offset = context.emit(
+        "client_input",
+        name=str(producer.attributes["name"]),
+        fraction=fraction,
+        shape=producer.attributes["shape"],
+        scale=penalty,
+        offset=-penalty,
+    )
+    return context.emit("add", scores, offset, extent=lower_extent)

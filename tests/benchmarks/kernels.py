@@ -1,0 +1,123 @@
+"""Speed of the native kernels, beside the limits of a Xeon with AVX-512 IFMA at 3.3 GHz.
+
+    python tests/benchmarks/kernels.py            all cores, best instruction set
+    MPCC_THREADS=1 MPCC_ISA=avx2 python tests/benchmarks/kernels.py
+
+The best of several runs is printed: other work on the machine only ever makes a run slower.
+"""
+
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from mpcc.runtime import kernels
+
+# Giga multiply-adds a second of one thread, for rings of at most 52 bits and of 64 bits.
+LIMITS = {"avx512ifma": (51.7, 12.9), "avx512": (12.9, 12.9), "avx2": (6.5, 6.5)}
+
+SHAPES = [
+    (1, 128, 768, 3072),
+    (1, 128, 768, 768),
+    (1, 32, 384, 1536),
+    (1, 512, 512, 512),
+    (12, 32, 32, 64),
+    (12, 32, 64, 32),
+    (12, 128, 64, 128),
+    (1, 1, 768, 3072),
+    (1, 4, 768, 3072),
+    (1, 8, 768, 3072),
+]
+
+
+def best_seconds(call: Callable[[], object], budget: float = 0.6) -> float:
+    call()
+    best, deadline = float("inf"), time.perf_counter() + budget
+    while time.perf_counter() < deadline:
+        start = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def ring(bits: int, *shape: int) -> NDArray[np.uint64]:
+    return np.random.default_rng(0).integers(0, (1 << bits) - 1, shape, dtype=np.uint64, endpoint=True)
+
+
+def matmul_rows(table: Table, threads: int) -> None:
+    for bits in (52, 64):
+        limit = LIMITS.get(kernels.isa(), (0.0, 0.0))[bits > 52] * threads
+        for batch, m, k, n in SHAPES:
+            a, b = ring(bits, batch, m, k), ring(bits, batch, k, n)
+            seconds = best_seconds(lambda a=a, b=b, bits=bits: kernels.matmul(a, b, bits))
+            rate = batch * m * k * n / seconds / 1e9
+            shape = f"{batch} x {m}x{k}x{n}"
+            table.add_row(
+                f"matmul {bits} bits", shape, f"{1e6 * seconds:.0f}", f"{rate:.1f} Gmul/s", f"{limit:.0f}"
+            )
+
+
+def stream_rows(table: Table) -> None:
+    n = 1 << 22
+    for bits in (1, 20, 52, 64):
+        seconds = best_seconds(lambda bits=bits: kernels.expand(bytes(16), 1, n, bits))
+        size = n * kernels.element_bytes(bits)
+        rate = f"{n / seconds / 1e9:.2f} Gelem/s, {size / seconds / 1e9:.1f} GB/s of AES"
+        table.add_row(f"expand {bits} bits", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
+    for bits in (1, 8, 20, 32, 52, 64):
+        values = ring(bits, n)
+        packed = kernels.pack(values, bits)
+        for name, call in (
+            ("pack", lambda values=values, bits=bits: kernels.pack(values, bits)),
+            ("unpack", lambda packed=packed, bits=bits: kernels.unpack(packed, n, bits)),
+        ):
+            seconds = best_seconds(call)
+            rate = f"{8 * n / seconds / 1e9:.1f} GB/s of uint64"
+            table.add_row(f"{name} {bits} bits", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
+
+
+def protocol_rows(table: Table) -> None:
+    n, bits, width, terms = 1 << 18, 20, 4, 12
+    words, blocks = n // 64, 5
+    thresholds = ring(20, 3)
+    leaves = (ring(20, n), ring(16, blocks, n), ring(64, words), thresholds, bits, width, 0)
+    seconds = best_seconds(lambda: kernels.compare_leaves(*leaves))
+    rate = f"{3 * n / seconds / 1e9:.2f} G comparisons/s"
+    table.add_row("compare_leaves 20 bits", f"3 x {n}", f"{1e6 * seconds:.0f}", rate, "")
+    opened, products = ring(64, 2 * blocks - 2, words), ring(64, len(kernels.carry_subsets(blocks)), words)
+    seconds = best_seconds(lambda: kernels.carry_node(opened, products, 0))
+    table.add_row("carry_node", f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G carries/s", "")
+    table_14, one_to = kernels.cosine_table(14, 14), np.arange(1, terms + 1)
+    shares, delta = ring(32, 2 * terms, n), ring(14, n)
+    seconds = best_seconds(
+        lambda: kernels.sine_series(delta, shares, table_14, one_to * 1000, one_to, 14, 12, 32, False)
+    )
+    rate = f"{n * terms / seconds / 1e9:.2f} G terms/s"
+    table.add_row(f"sine_series {terms} terms", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
+    bits_of = ring(1, n).astype(np.uint8)
+    plane = kernels.planes_pack(bits_of)
+    for name, call in (
+        ("planes_pack", lambda: kernels.planes_pack(bits_of)),
+        ("planes_unpack", lambda: kernels.planes_unpack(plane, n)),
+    ):
+        seconds = best_seconds(call)
+        table.add_row(name, f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G bits/s", "")
+
+
+def main() -> None:
+    threads = int(os.environ.get("MPCC_THREADS") or os.cpu_count() or 1)
+    table = Table(title=f"{kernels.isa()}, {threads} threads")
+    for column in ("kernel", "size", "microseconds", "rate", "limit"):
+        table.add_column(column, justify="left" if column == "kernel" else "right")
+    matmul_rows(table, threads)
+    stream_rows(table)
+    protocol_rows(table)
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()

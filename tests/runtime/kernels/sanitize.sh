@@ -1,0 +1,24 @@
+#!/bin/sh
+# Builds the native kernels with the address and undefined-behaviour sanitizers and runs the kernel tests on that build.
+# Usage: sanitize.sh [arguments for pytest]. Needs cmake, g++ and a Python (PYTHON, default python3) with nanobind and
+# the test dependencies. Takes about a minute; writes only to build/sanitize.
+set -eu
+python=${PYTHON:-python3}
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+build=$root/build/sanitize
+package=$build/install/mpcc
+
+cmake -S "$root" -B "$build" -DMPCC_SANITIZE=address,undefined -DPython_EXECUTABLE="$(command -v "$python")"
+cmake --build "$build" --parallel
+rm -rf "$build/install"
+cmake --install "$build" --prefix "$build/install"
+cp "$root/runtime/__init__.py" "$package/runtime/"
+cp "$root"/runtime/kernels/*.py "$package/runtime/kernels/"
+
+# Leaks are not looked for: the interpreter itself leaves memory behind. The C++ library comes first because the
+# sanitizer looks up its exception functions when it starts.
+cd "$root"
+LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)" \
+    ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    PYTHONPATH=$build/install PYTHONDONTWRITEBYTECODE=1 \
+    "$python" -m pytest -q -s -p no:cacheprovider tests/runtime/kernels "$@"
