@@ -1,7 +1,7 @@
 """Calibration: the values a model takes on sample inputs, and what nonlinear operations see inside.
 
-Tensors that exist in the ONNX model are measured by onnxruntime; what only the program has (masks' complements, scaled
-queries, the insides of norms and softmax) by evaluating the program in floating point.
+Tensors that exist in the ONNX model are measured by onnxruntime; what only the program has (masks'
+complements, scaled queries, the insides of norms and softmax) by evaluating the program in floating point.
 """
 
 from __future__ import annotations
@@ -21,7 +21,19 @@ from mpcc.ir.program import Operation
 
 Interval = tuple[float, float]
 
-_MEASURED_INPUT = ("gelu", "silu", "tanh", "sigmoid", "erf", "relu", "exp", "reciprocal", "sqrt", "rsqrt", "square")
+_MEASURED_INPUT = (
+    "gelu",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "erf",
+    "relu",
+    "exp",
+    "reciprocal",
+    "sqrt",
+    "rsqrt",
+    "square",
+)
 _GENERATED = 8
 
 
@@ -29,11 +41,12 @@ _GENERATED = 8
 class Calibration:
     """Ranges of values and of operations' insides, as (lowest, highest) over all samples.
 
-    `ranges`: by value name. `internals`: by the name of an operation's result, then by quantity. softmax: `scores` (all
-    positions), `row_max` (kept positions), `row_max_minus_mean` (the mean over all positions, which is what one can subtract
-    without knowing the mask), `score_minus_max` (kept), `row_sum` (of exp(score - max) over kept). layer_norm: `centred`,
-    `variance` (no epsilon). rms_norm: `mean_square`; l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations:
-    `input`. Rows without any kept position are left out.
+    `ranges`: by value name. `internals`: by the name of an operation's result, then by quantity. softmax:
+    `scores` (all positions), `row_max` (kept positions), `row_max_minus_mean` (the mean over all positions,
+    which is what one can subtract without knowing the mask), `score_minus_max` (kept), `row_sum` (of
+    exp(score - max) over kept). layer_norm: `centred`, `variance` (no epsilon). rms_norm: `mean_square`;
+    l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations: `input`. Rows without any kept
+    position are left out.
     """
 
     ranges: dict[str, Interval] = field(default_factory=dict)
@@ -53,7 +66,8 @@ class Calibration:
             content = json.loads(text)
             ranges = {str(k): _interval(v) for k, v in content["ranges"].items()}
             internals = {
-                str(k): {str(q): _interval(v) for q, v in inner.items()} for k, inner in content["internals"].items()
+                str(k): {str(q): _interval(v) for q, v in inner.items()}
+                for k, inner in content["internals"].items()
             }
             return cls(ranges, internals, int(content["samples"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -177,14 +191,19 @@ def _check_sample(specs: Sequence[InputSpec], sample: dict[str, np.ndarray]) -> 
             )
 
 
-def generate_samples(specs: Sequence[InputSpec], seed: int, count: int = _GENERATED) -> list[dict[str, np.ndarray]]:
-    """Random inputs: normal floats, ids inside their tables, masks that keep a prefix (the first sample keeps all)."""
+def generate_samples(
+    specs: Sequence[InputSpec], seed: int, count: int = _GENERATED
+) -> list[dict[str, np.ndarray]]:
+    """Random inputs: normal floats, ids inside their tables, masks that keep a prefix (the first sample keeps
+    all).
+    """
     generator = np.random.default_rng(seed)
     samples: list[dict[str, np.ndarray]] = []
     for index in range(count):
         sample: dict[str, np.ndarray] = {}
         for spec in specs:
             dtype = np.dtype(spec.dtype)
+            data: np.ndarray
             if dtype.kind == "f":
                 data = generator.standard_normal(spec.shape)
             elif (spec.min, spec.max) == (0, 1) and spec.shape:

@@ -22,8 +22,8 @@ def evaluate(
 ) -> dict[Value, np.ndarray]:
     """Every value of the program (float64), or its outputs only when `keep_all` is False.
 
-    `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its operands and
-    result. Raises KeyError for a missing input and ValueError for one of the wrong shape.
+    `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its
+    operands and result. Raises KeyError for a missing input and ValueError for one of the wrong shape.
     """
     values: dict[Value, np.ndarray] = {}
     last_use = {v: i for i, o in enumerate(program.operations) for v in o.operands}
@@ -33,7 +33,9 @@ def evaluate(
             source = inputs if operation.kind == "input" else program.constants
             array = np.asarray(source[str(operation.attributes["name"])])
             if array.shape != operation.attributes["shape"]:
-                raise ValueError(f"{operation.attributes['name']}: shape {array.shape}, not {operation.attributes['shape']}")
+                raise ValueError(
+                    f"{operation.attributes['name']}: shape {array.shape}, not {operation.attributes['shape']}"
+                )
             values[operation.result] = array.astype(np.float64) if array.dtype.kind == "f" else array
             continue
         operation_class = definition(program.stage, operation.kind)

@@ -16,16 +16,17 @@ from mpcc.ir.types import PendingType, RingType, Sharing, TensorType, Type, Visi
 
 _NAME = re.compile(r"[A-Za-z0-9_.]+")
 _EXACT = (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
-_WHO = {Visibility.PARTY0: "0", Visibility.PARTY1: "1", Visibility.PUBLIC: "both"}  # as in --reveal NAME=WHO
 
 
-def verify(program: Program) -> None:
+def verify(program: Program, *, rings_assigned: bool = True) -> None:
     """Checks everything, then raises one MpccErrors with all offenders.
+
+    Lowering states rings as wide as they get: with `rings_assigned` false the widths are not compared.
 
     MPC-I020 legality, MPC-I021 SSA form, MPC-I022 attributes, MPC-I023 operands that do not fit, MPC-I024
     stated result types, MPC-I025 information flow, MPC-I026 reveals that the compile request did not ask for.
     """
-    verifier = _Verifier(program)
+    verifier = _Verifier(program, rings_assigned)
     for index, operation in enumerate(program.operations):
         verifier.check(operation, operation_place(index, operation))
     verifier.check_outputs()
@@ -42,8 +43,9 @@ class _Meaning:
 
 
 class _Verifier:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, rings_assigned: bool) -> None:
         self.program = program
+        self._rings_assigned = rings_assigned
         self.diagnostics = Diagnostics()
         self._defined: dict[str, Value] = {}
         self._started: dict[Value, tuple[Operation, str]] = {}  # protocols under way, and where they started
@@ -75,7 +77,7 @@ class _Verifier:
             )
             return
         for value, expected in zip(operation.results, inferred, strict=True):
-            if not _agrees(value.type, expected, is_source=not meaning.operands):
+            if not self._agrees(value.type, expected, is_source=not meaning.operands):
                 message = (
                     f"%{value.name} is stated as {print_type(value.type)}, inferred is {print_type(expected)}"
                 )
@@ -129,12 +131,13 @@ class _Verifier:
         return _Meaning(definition(stage, operation.kind), types, operation.attributes)
 
     def _check_reveal(self, value: Value, attributes: Attributes, place: str) -> None:
-        """A revealed value must be listed in `reveals`, and at the share stage it must be the output it names.
+        """A revealed value must be in the program's `reveals`, as NAME=WHO with WHO party0, party1 or public.
 
-        A protocol that is started only has a secret result; that it is finished, is checked elsewhere.
+        At the share stage it must be the output of that name. A protocol that is only started has a secret
+        result; that it is finished is checked elsewhere.
         """
-        who = _WHO.get(known_to(value.type))
-        if who is None:
+        who = known_to(value.type)
+        if who is Visibility.SECRET:
             return
         name = str(attributes.get("name"))
         request = f"{name}={who}"
@@ -142,24 +145,35 @@ class _Verifier:
             self.diagnostics.add(
                 "MPC-I026",
                 f"the program reveals '{request}', which the compile request did not ask for",
-                remedy=f"compile with --reveal {request} if that is meant",
+                remedy="compile with --reveal if that is meant, otherwise this is an error of the compiler",
                 where=place,
             )
         if self.program.stage is Stage.SHARE and self.program.outputs.get(name) is not value:
             message = f"the revealed value %{value.name} is not the output '{name}'"
             self._report("MPC-I026", [message], place)
 
+    def _agrees(self, stated: Type, inferred: Type, is_source: bool) -> bool:
+        """Whether a stated type may stand for the inferred one. Ranges are free.
 
-def _agrees(stated: Type, inferred: Type, is_source: bool) -> bool:
-    """Whether a stated type may stand for the inferred one: ranges are free, a shared ring may be narrower.
-
-    Visibilities of computed values are left to the information-flow check.
-    """
-    if isinstance(stated, TensorType) and isinstance(inferred, TensorType):
-        same_visibility = stated.visibility is inferred.visibility or not is_source
-        return same_visibility and (stated.dtype, stated.shape) == (inferred.dtype, inferred.shape)
-    if isinstance(stated, RingType) and isinstance(inferred, RingType):
-        fits = stated.ring == inferred.ring if stated.sharing in _EXACT else stated.ring <= inferred.ring
-        form = (stated.sharing, stated.fraction, stated.shape)
-        return fits and form == (inferred.sharing, inferred.fraction, inferred.shape)
-    return isinstance(stated, PendingType) and stated == inferred
+        A shared ring may be narrower: both parties drop top bits. A computed private or public value may be stated as
+        a share: the part of whoever does not know it is 0. Visibilities of computed values are left to the
+        information-flow check.
+        """
+        if isinstance(stated, TensorType) and isinstance(inferred, TensorType):
+            same_visibility = stated.visibility is inferred.visibility or not is_source
+            return same_visibility and (stated.dtype, stated.shape) == (inferred.dtype, inferred.shape)
+        if isinstance(stated, RingType) and isinstance(inferred, RingType):
+            exact = stated.sharing in _EXACT
+            fits = (
+                stated.ring == inferred.ring
+                if exact
+                else stated.ring <= inferred.ring or not self._rings_assigned
+            )
+            as_share = stated.sharing is Sharing.SHARE and inferred.sharing in _EXACT and not is_source
+            same_sharing = stated.sharing is inferred.sharing or as_share
+            return (
+                fits
+                and same_sharing
+                and (stated.fraction, stated.shape) == (inferred.fraction, inferred.shape)
+            )
+        return isinstance(stated, PendingType) and stated == inferred

@@ -1,8 +1,9 @@
-"""Fold everything that does not depend on an input: shape arithmetic, masks, transposed or dequantised weights.
+"""Fold everything that does not depend on an input: shape arithmetic, masks, transposed or dequantised
+weights.
 
-One forward walk gives every value a static type, evaluates with onnxruntime each node whose operands are all constant, and
-resolves `If` nodes with a constant condition. A folded value is public when all it was computed from is public, else
-party 0's.
+One forward walk gives every value a static type, evaluates with onnxruntime each node whose operands are all
+constant, and resolves `If` nodes with a constant condition. A folded value is public when all it was computed
+from is public, else party 0's.
 """
 
 from __future__ import annotations
@@ -29,20 +30,28 @@ from mpcc.passes.recognise.graph import (
     origin,
     remove_dead,
     shape,
+    visibility,
 )
 
 UNTYPED = "untyped"
 _QUANTISED = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul"}
 _SMALL_INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
 # Never evaluated at compile time: every run must draw anew.
-_UNFOLDABLE = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+_UNFOLDABLE = {
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Bernoulli",
+    "Multinomial",
+}
 
 
 def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Fold and type the graph in place.
 
-    Values that could not be typed carry `meta["untyped"]`; the node that caused it is reported to `diagnostics`,
-    those after it are not.
+    Values that could not be typed carry `meta["untyped"]`; the node that caused it is reported to
+    `diagnostics`, those after it are not.
     """
     graph, opset = rewrite.graph, rewrite.opset
     for value in graph.initializers.values():
@@ -105,14 +114,20 @@ def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
         start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(dims))
         result = [dims[start:end] if node.op_type == "Shape" else np.array(dims.prod(), dtype=np.int64)]
         who = Visibility.PUBLIC
+    elif (same := _same_everywhere(node, opset)) is not None:
+        result, who = [same], visibility(node.inputs[0])
     else:
         folded = all(v is None or v.const_value is not None for v in node.inputs)
-        has_body = any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values())
+        has_body = any(
+            a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()
+        )
         if not folded or has_body or node.op_type in _UNFOLDABLE:
             return False
         try:
             result = evaluate_node(node, opset)
-        except Exception:  # onnxruntime raises its own classes; the node is then reported like any unsupported one
+        except (
+            Exception
+        ):  # onnxruntime raises its own classes; the node is then reported like any unsupported one
             return False
         who = Visibility.PARTY0 if node.op_type in _QUANTISED else join(node.inputs)
     for value, data in zip([v for v in node.outputs if v.name != ""], result, strict=True):
@@ -120,6 +135,25 @@ def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
         value.dtype, value.shape = ir.DataType.from_numpy(data.dtype), ir.Shape(data.shape)
         value.meta[VISIBILITY] = who
     return _detach(graph, node)
+
+
+def _same_everywhere(node: ir.Node, opset: int) -> np.ndarray | None:
+    """A lookup whose result does not depend on the indices: a table of one row, or of equal public integers.
+
+    RoBERTa looks its token types up in zeros at the client's positions.
+    """
+    table = array(node.inputs[0]) if node.op_type in ("Gather", "GatherElements") else None
+    if table is None or table.size == 0 or not infer_types(node, opset):
+        return None
+    target = shape(node.outputs[0])
+    if visibility(node.inputs[0]) is Visibility.PUBLIC and np.all(table == table.flat[0]):
+        return np.full(target, table.flat[0], dtype=table.dtype)
+    axis = node.attributes.get_int("axis", 0) % table.ndim
+    if node.op_type == "Gather" and table.shape[axis] == 1 and node.inputs[1] is not None:
+        rank = len(shape(node.inputs[1]))
+        ones = (*table.shape[:axis], *(1,) * rank, *table.shape[axis + 1 :])
+        return np.ascontiguousarray(np.broadcast_to(table.reshape(ones), target))
+    return None
 
 
 def _detach(graph: ir.Graph, node: ir.Node) -> bool:
@@ -147,7 +181,11 @@ def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
         return
     _mark_untyped(node)
     name = node.op_type if node.domain == "" else f"{node.domain}.{node.op_type}"
-    reason = "its output shape depends on data" if node.domain == "" else "it is not an operation of the ONNX standard"
+    reason = (
+        "its output shape depends on data"
+        if node.domain == ""
+        else "it is not an operation of the ONNX standard"
+    )
     diagnostics.add(
         "MPC-F020",
         f"operation {name} is not supported: {reason}",
@@ -172,7 +210,9 @@ def evaluate_node(node: ir.Node, opset: int) -> list[np.ndarray]:
         names[id(value)] = name = f"i{len(names)}"
         assert value.const_value is not None
         feeds[name] = np.asarray(value.const_value.numpy())
-        infos.append(onnx.helper.make_tensor_value_info(name, int(value.const_value.dtype), list(feeds[name].shape)))
+        infos.append(
+            onnx.helper.make_tensor_value_info(name, int(value.const_value.dtype), list(feeds[name].shape))
+        )
     proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
     proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
     proto.input.extend("" if v is None else names[id(v)] for v in node.inputs)

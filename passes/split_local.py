@@ -1,7 +1,8 @@
-"""Split off what party 1 computes alone: a small ONNX model without weights that its program runs in the clear.
+"""Split off what party 1 computes alone: a small ONNX model without weights that its program runs in the
+clear.
 
-Whatever depends on party 1's inputs and public constants only (mask arithmetic, position ids, reciprocals of counts, patches) is
-cut out of the graph; the values the rest needs become inputs of the secure program.
+Whatever depends on party 1's inputs and public constants only (mask arithmetic, position ids, reciprocals of
+counts, patches) is cut out of the graph; the values the rest needs become inputs of the secure program.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ LOCAL_NAME = "local_name"
 class LocalOutput:
     """One value that party 1 feeds into the secure program, and how its program must check it.
 
-    `check`: `keep_rows` (0/1, every row along the last axis keeps a position), `keep` (0/1), `ids` (integers in 0..max), or
-    `none`.
+    `check`: `keep_rows` (0/1, every row along the last axis keeps a position), `keep` (0/1), `ids` (integers
+    in 0..max), or `none`.
     """
 
     name: str
@@ -67,7 +68,9 @@ def kind_of(value: ir.Value) -> str:
 
 
 def split_local(graph: ir.Graph) -> LocalSplit:
-    """Cut party 1's part out of the graph. Boundary values lose their producer and get `meta["local_name"]`."""
+    """Cut party 1's part out of the graph. Boundary values lose their producer and get
+    `meta["local_name"]`.
+    """
     label(graph)
     boundary = _boundary(graph)
     computed = any(value.producer() is not None for value in boundary)
@@ -130,7 +133,9 @@ def _replace_by_input(value: ir.Value, name: str) -> None:
 
 
 def _local_model(graph: ir.Graph, boundary: list[ir.Value], names: dict[int, str]) -> onnx.ModelProto:
-    nodes = [n for n in graph if n.domain != MACRO and all(visibility(v) is Visibility.PARTY1 for v in n.outputs)]
+    nodes = [
+        n for n in graph if n.domain != MACRO and all(visibility(v) is Visibility.PARTY1 for v in n.outputs)
+    ]
     needed = _ancestors(boundary)
     nodes = [n for n in nodes if any(id(v) in needed for v in n.outputs)]
     text: dict[int, str] = {id(v): str(v.name) for v in graph.inputs}

@@ -75,9 +75,9 @@ class Interpreter:
     def linear_operations(self) -> list[Operation]:
         return [o for o in self._operations if o.kind in LINEAR_KINDS]
 
-    def setup_bytes(self) -> int:
-        """Bytes of F = W - B that party 0 sends party 1, once for a loaded model."""
-        return sum(packed_bytes(ring_type(o, 1).size, ring_type(o).ring) for o in self.linear_operations)
+    def setup_sizes(self) -> list[int]:
+        """Bytes of F = W - B for each linear operation, that party 0 sends party 1 once for a loaded model."""
+        return [packed_bytes(ring_type(o, 1).size, ring_type(o).ring) for o in self.linear_operations]
 
     def setup_message(self, weight_mask_seed: bytes) -> Iterable[bytes]:
         """Party 0: F of every linear operation, in program order."""

@@ -72,7 +72,7 @@ def main(folder: Path, arguments: list[str], executor: Executor | None = None) -
 
 
 def _interpreter() -> Executor:
-    from mpcc.runtime.interpreter import execute  # here, so that --help and tests do not load it
+    from mpcc.runtime.executor import execute  # here, so that --help and tests do not load it
 
     return execute
 

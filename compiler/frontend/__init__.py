@@ -29,7 +29,14 @@ from mpcc.passes.split_local import label, split_local
 
 __all__ = ["Imported", "InputSpec", "OutputSpec", "Recognised", "import_model"]
 
-_WHO = {"0": "party0", "1": "party1", "party0": "party0", "party1": "party1", "public": "public", "both": "both"}
+_WHO = {
+    "0": "party0",
+    "1": "party1",
+    "party0": "party0",
+    "party1": "party1",
+    "public": "public",
+    "both": "both",
+}
 
 
 def import_model(
@@ -37,15 +44,21 @@ def import_model(
 ) -> Imported:
     """Import an ONNX file.
 
-    `dims` binds symbolic dimensions; `owners` maps input names to "0", "1" or "public" (default "1"); `reveals` maps output
-    names to "0", "1" or "both" (default "1"). Raises MpccError with MPC-F codes; unsupported operations all at once.
+    `dims` binds symbolic dimensions; `owners` maps input names to "0", "1" or "public" (default "1");
+    `reveals` maps output names to "0", "1" or "both" (default "1"). Raises MpccError with MPC-F codes;
+    unsupported operations all at once.
     """
     path = Path(path)
     model = load_model(path, dims)
     graph = model.graph
     onnx_names = _tensor_names(graph)
-    label_inputs(graph, _checked(owners, {str(v.name) for v in graph.inputs}, "--owner", ("party0", "party1", "public")))
-    revealed = _checked(reveals, {str(v.name) for v in graph.outputs}, "--reveal", ("party0", "party1", "both"))
+    label_inputs(
+        graph,
+        _checked(owners, {str(v.name) for v in graph.inputs}, "--owner", ("party0", "party1", "public")),
+    )
+    revealed = _checked(
+        reveals, {str(v.name) for v in graph.outputs}, "--reveal", ("party0", "party1", "both")
+    )
     output_names = [str(v.name) for v in graph.outputs]
     diagnostics = Diagnostics()
     rewrite = Rewriter(graph, graph.opset_imports.get("", 0))
@@ -99,10 +112,18 @@ def _checked(given: dict[str, str], known: set[str], option: str, allowed: tuple
             party = _WHO.get(who, "")
             if name not in known:
                 diagnostics.add(
-                    "MPC-F008", f"{option} {name}: the model has no such name", remedy=f"it has: {', '.join(sorted(known))}"
+                    "MPC-F008",
+                    f"{option} {name}: the model has no such name",
+                    remedy=f"it has: {', '.join(sorted(known))}",
                 )
             elif party not in allowed:
-                short = ", ".join(k for k, v in _WHO.items() if v in allowed and len(k) != 6 or k == "public" and v in allowed)
-                diagnostics.add("MPC-F009", f"{option} {name}={who}: not a party", remedy=f"use one of {short}")
+                short = ", ".join(
+                    k
+                    for k, v in _WHO.items()
+                    if (v in allowed and len(k) != 6) or (k == "public" and v in allowed)
+                )
+                diagnostics.add(
+                    "MPC-F009", f"{option} {name}={who}: not a party", remedy=f"use one of {short}"
+                )
             result[name] = party
     return result

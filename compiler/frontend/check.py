@@ -20,7 +20,9 @@ def session(model: bytes | str) -> onnxruntime.InferenceSession:
 
 
 def run_local(imported: Imported, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The secure program's inputs from the graph's inputs: party 1's local model, and the others' inputs unchanged."""
+    """The secure program's inputs from the graph's inputs: party 1's local model, and the others' inputs
+    unchanged.
+    """
     arrays = dict(inputs)
     if imported.local_model is not None:
         local = session(imported.local_model.SerializeToString())
@@ -30,7 +32,9 @@ def run_local(imported: Imported, inputs: dict[str, np.ndarray]) -> dict[str, np
     return arrays
 
 
-def check_against_onnxruntime(imported: Imported, model_path: str | Path, inputs: dict[str, np.ndarray]) -> float:
+def check_against_onnxruntime(
+    imported: Imported, model_path: str | Path, inputs: dict[str, np.ndarray]
+) -> float:
     """Largest absolute difference between the program in floating point and onnxruntime, over all outputs."""
     expected = session(str(model_path)).run([o.name for o in imported.outputs], inputs)
     values = evaluate(imported.program, run_local(imported, inputs), keep_all=False)

@@ -13,7 +13,9 @@ from mpcc.passes.split_local import LocalOutput
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One graph input. `min` and `max` bound integers where the graph says so (token ids, masks), else they are None."""
+    """One graph input. `min` and `max` bound integers where the graph says so (token ids, masks), else they
+    are None.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -45,8 +47,8 @@ class Recognised:
 class Imported:
     """A model as a tensor-stage program.
 
-    `local_model` is None when party 1 feeds its inputs unchanged; else every entry of `local_outputs` is an output of it.
-    `tensor_names` maps names of values of `program` to the ONNX tensors they equal.
+    `local_model` is None when party 1 feeds its inputs unchanged; else every entry of `local_outputs` is an
+    output of it. `tensor_names` maps names of values of `program` to the ONNX tensors they equal.
     """
 
     program: Program

@@ -9,7 +9,19 @@ from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import MACRO, VISIBILITY, attribute, is_float, shape, visibility
 
 # Operations that pass integers on unchanged.
-_CARRIES = {"Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Slice", "Transpose", "Concat", "Gather"}
+_CARRIES = {
+    "Identity",
+    "Cast",
+    "Reshape",
+    "Squeeze",
+    "Unsqueeze",
+    "Flatten",
+    "Expand",
+    "Slice",
+    "Transpose",
+    "Concat",
+    "Gather",
+}
 
 
 def label_inputs(graph: ir.Graph, owners: dict[str, str]) -> None:
@@ -46,7 +58,12 @@ def _table_rows(value: ir.Value, seen: set[int]) -> int | None:
             table = node.inputs[0]
             assert table is not None
             found.append(shape(table)[int(attribute(node, "axis", 0))])
-        elif node.op_type in _CARRIES and use.idx == 0 and id(node) not in seen and not is_float(node.outputs[0]):
+        elif (
+            node.op_type in _CARRIES
+            and use.idx == 0
+            and id(node) not in seen
+            and not is_float(node.outputs[0])
+        ):
             seen.add(id(node))
             if node.outputs[0].dtype != ir.DataType.BOOL:
                 rows = _table_rows(node.outputs[0], seen)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-import google.protobuf.message
 import onnx
 import onnx.inliner
 import onnx_ir as ir
@@ -18,8 +17,8 @@ MIN_OPSET, MAX_OPSET = 13, 24
 def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
     """The checked model with static input shapes; external data stays memory-mapped.
 
-    Raises MpccError (MPC-F001 .. MPC-F007) for files that are missing, malformed, out of the supported opsets, refer to data
-    outside their folder, or have a dimension that `dims` does not bind.
+    Raises MpccError (MPC-F001 .. MPC-F007) for files that are missing, malformed, out of the supported
+    opsets, refer to data outside their folder, or have a dimension that `dims` does not bind.
     """
     proto = _parse(path)
     _check_external_data(proto, path)
@@ -54,12 +53,15 @@ def _parse(path: Path) -> onnx.ModelProto:
         data = path.read_bytes()
     except OSError as error:
         raise MpccError(
-            "MPC-F001", f"the model cannot be read: {error.strerror}", remedy="check the path", where=str(path)
+            "MPC-F001",
+            f"the model cannot be read: {error.strerror}",
+            remedy="check the path",
+            where=str(path),
         ) from error
     proto = onnx.ModelProto()
     try:
         proto.ParseFromString(data)
-    except google.protobuf.message.DecodeError as error:
+    except Exception as error:  # protobuf's DecodeError; its package has no types
         raise _malformed(path, str(error)) from error
     if not proto.HasField("graph") or not proto.opset_import:
         raise _malformed(path, "it holds no graph")
@@ -86,7 +88,9 @@ def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
 
 
 def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
-    """External data must be regular files inside the model's own folder, with offset and length inside the file."""
+    """External data must be regular files inside the model's own folder, with offset and length inside the
+    file.
+    """
     folder = path.resolve().parent
     with Diagnostics() as diagnostics:
         for tensor in _tensors(proto):
@@ -106,14 +110,23 @@ def _check_external_data(proto: onnx.ModelProto, path: Path) -> None:
 def _external_problem(folder: Path, entries: dict[str, str]) -> str | None:
     location = entries.get("location", "")
     pure, windows = PurePosixPath(location), PureWindowsPath(location)
-    if not location or pure.is_absolute() or windows.drive or windows.root or "\\" in location or ".." in pure.parts:
+    if (
+        not location
+        or pure.is_absolute()
+        or windows.drive
+        or windows.root
+        or "\\" in location
+        or ".." in pure.parts
+    ):
         return f"lies outside the model's folder: '{location}'"
     target = folder / pure
     try:
         inside = target.resolve(strict=True).is_relative_to(folder)
     except (OSError, RuntimeError):
         return f"is missing: '{location}'"
-    if not inside or any(p.is_symlink() for p in (target, *target.parents) if p.is_relative_to(folder) and p != folder):
+    if not inside or any(
+        p.is_symlink() for p in (target, *target.parents) if p.is_relative_to(folder) and p != folder
+    ):
         return f"is reached through a link: '{location}'"
     if not target.is_file():
         return f"is not a file: '{location}'"
@@ -149,7 +162,9 @@ def _check_opset(proto: onnx.ModelProto) -> None:
 
 
 def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
-    """Make every input's shape static. One error for each unbound dimension, and for each option that names none."""
+    """Make every input's shape static. One error for each unbound dimension, and for each option that names
+    none.
+    """
     used: set[str] = set()
     with Diagnostics() as diagnostics:
         for value in graph.inputs:
@@ -157,7 +172,9 @@ def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
                 continue
             if value.shape is None or value.dtype is None:
                 diagnostics.add(
-                    "MPC-F005", f"input '{value.name}' has no known rank or type", remedy="export it with a tensor type"
+                    "MPC-F005",
+                    f"input '{value.name}' has no known rank or type",
+                    remedy="export it with a tensor type",
                 )
                 continue
             sizes: list[int] = []
@@ -177,7 +194,9 @@ def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
             value.shape = ir.Shape(sizes)
             if any(size <= 0 for size in sizes):
                 diagnostics.add(
-                    "MPC-F005", f"input '{value.name}' has an empty or negative shape {sizes}", remedy="bind positive sizes"
+                    "MPC-F005",
+                    f"input '{value.name}' has an empty or negative shape {sizes}",
+                    remedy="bind positive sizes",
                 )
         for name in sorted(set(dims) - used):
             diagnostics.add(

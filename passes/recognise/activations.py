@@ -1,8 +1,9 @@
 """GELU, SiLU and their spelled-out forms, recognised by meaning.
 
-Exporters write the same activation in many ways (Erf, Tanh or Sigmoid with constants on either side, x^3 as Pow or products). A
-candidate is an elementwise subgraph of one tensor and number constants; it is identified by evaluating it on a grid and
-comparing with the known functions, which differ from each other by far more than float32's rounding.
+Exporters write the same activation in many ways (Erf, Tanh or Sigmoid with constants on either side, x^3 as
+Pow or products). A candidate is an elementwise subgraph of one tensor and number constants; it is identified
+by evaluating it on a grid and comparing with the known functions, which differ from each other by far more
+than float32's rounding.
 """
 
 from __future__ import annotations
@@ -52,9 +53,13 @@ def recognise_activations(rewrite: Rewriter) -> None:
     """Rewrite to mpcc.Gelu and mpcc.Silu."""
     for node in list(rewrite.graph):
         if node.op_type == "Gelu":
-            _emit_gelu(rewrite, node, _operand(node), str(attribute(node, "approximate", "none")), node.outputs[0])
+            _emit_gelu(
+                rewrite, node, _operand(node), str(attribute(node, "approximate", "none")), node.outputs[0]
+            )
         elif node.op_type == "Swish":
-            _emit_silu(rewrite, node, _operand(node), float(attribute(node, "alpha", 1.0)), node.outputs[0], ())
+            _emit_silu(
+                rewrite, node, _operand(node), float(attribute(node, "alpha", 1.0)), node.outputs[0], ()
+            )
         elif node.op_type in ("Erf", "Tanh", "Sigmoid", "Exp") and node.domain == "":
             _spelled_out(rewrite, node)
     remove_dead(rewrite.graph)
@@ -117,7 +122,10 @@ def _descendants(node: ir.Node) -> Iterator[ir.Node]:
     level, seen = [node], set[int]()
     for _ in range(_DEPTH):
         following = [
-            use.node for step in level for use in step.outputs[0].uses() if _elementwise(use.node) and id(use.node) not in seen
+            use.node
+            for step in level
+            for use in step.outputs[0].uses()
+            if _elementwise(use.node) and id(use.node) not in seen
         ]
         seen.update(id(n) for n in following)
         yield from following
@@ -173,7 +181,12 @@ def _collect(value: ir.Value, leaf: ir.Value, nodes: dict[int, ir.Node]) -> None
 
 
 def _emit_gelu(
-    rewrite: Rewriter, at: ir.Node, x: ir.Value, approximate: str, result: ir.Value, names: tuple[str, ...] = ()
+    rewrite: Rewriter,
+    at: ir.Node,
+    x: ir.Value,
+    approximate: str,
+    result: ir.Value,
+    names: tuple[str, ...] = (),
 ) -> None:
     new = rewrite.macro(
         at, "Gelu", [x], {"approximate": approximate}, result_shape=shape(x), came_from=names or origin(at)

@@ -1,4 +1,6 @@
-"""Attention and RotaryEmbedding as single nodes (opset 23), written out in products, a softmax and rotations."""
+"""Attention and RotaryEmbedding as single nodes (opset 23), written out in products, a softmax and
+rotations.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,16 @@ import numpy as np
 import onnx_ir as ir
 
 from mpcc.ir.diagnostics import Diagnostics
-from mpcc.passes.recognise.graph import Rewriter, array, attribute, inputs, origin, remove_dead, shape, visibility
+from mpcc.passes.recognise.graph import (
+    Rewriter,
+    array,
+    attribute,
+    inputs,
+    origin,
+    remove_dead,
+    shape,
+    visibility,
+)
 from mpcc.passes.recognise.masks import GUARDED
 
 
@@ -33,8 +44,7 @@ def recognise_attention_nodes(rewrite: Rewriter, diagnostics: Diagnostics) -> No
 
 
 def _problem(node: ir.Node) -> str | None:
-    q, k, v, mask, past, _, padding = inputs(node, 7)
-    assert q is not None and k is not None and v is not None
+    past, padding = inputs(node, 7)[4], inputs(node, 7)[6]
     if float(attribute(node, "softcap", 0.0)) != 0.0:
         return "softcap bounds the scores by a hyperbolic tangent"
     if padding is not None:
@@ -67,11 +77,9 @@ def _repeat(rewrite: Rewriter, node: ir.Node, x: ir.Value, heads: int) -> ir.Val
 
 
 def _attention(rewrite: Rewriter, node: ir.Node) -> None:
-    q_in, k_in, v_in, mask, past_key, past_value, _ = inputs(node, 7)
-    assert q_in is not None and k_in is not None and v_in is not None
-    q = _heads(rewrite, node, q_in, "q_num_heads")
-    k = _heads(rewrite, node, k_in, "kv_num_heads")
-    v = _heads(rewrite, node, v_in, "kv_num_heads")
+    names = ("q_num_heads", "kv_num_heads", "kv_num_heads")
+    q, k, v = (_heads(rewrite, node, x, name) for x, name in zip(operands(node, 3), names, strict=True))
+    mask, past_key, past_value = inputs(node, 6)[3:6]
     if past_key is not None and past_value is not None:
         k = rewrite.emit(node, "Concat", [past_key, k], {"axis": 2})
         v = rewrite.emit(node, "Concat", [past_value, v], {"axis": 2})
@@ -105,8 +113,8 @@ def _attention(rewrite: Rewriter, node: ir.Node) -> None:
 
 
 def _rotary(rewrite: Rewriter, node: ir.Node) -> None:
-    x_in, cosines, sines, positions = inputs(node, 4)
-    assert x_in is not None and cosines is not None and sines is not None
+    x_in, cosines, sines = operands(node, 3)
+    positions = inputs(node, 4)[3]
     x = _heads(rewrite, node, x_in, "num_heads")
     width = int(attribute(node, "rotary_embedding_dim", 0)) or shape(x)[-1]
     tables = [_table(rewrite, node, table, positions) for table in (cosines, sines)]
@@ -141,7 +149,9 @@ def _table(rewrite: Rewriter, node: ir.Node, table: ir.Value, positions: ir.Valu
     if data is not None and (positions is None or rows is not None):
         chosen = data if rows is None else data[rows]
         return rewrite.constant(np.expand_dims(chosen, 1), visibility(table))
-    chosen_value = table if positions is None else rewrite.emit(node, "Gather", [table, positions], {"axis": 0})
+    chosen_value = (
+        table if positions is None else rewrite.emit(node, "Gather", [table, positions], {"axis": 0})
+    )
     batch, length, width = shape(chosen_value)
     return rewrite.emit(node, "Reshape", [chosen_value, rewrite.integers(batch, 1, length, width)])
 

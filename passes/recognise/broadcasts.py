@@ -12,8 +12,36 @@ from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import Rewriter, array, attribute, is_float, shape, visibility
 
 _ELEMENTWISE = {
-    *("Add", "Sub", "Mul", "Div", "And", "Or", "Xor", "Not", "Where", "Cast", "Identity", "Greater", "GreaterOrEqual"),
-    *("Less", "LessOrEqual", "Equal", "Min", "Max", "Clip", "Neg", "Reciprocal", "Abs", "Pow", "Sqrt", "Sign", "IsNaN"),
+    *(
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "And",
+        "Or",
+        "Xor",
+        "Not",
+        "Where",
+        "Cast",
+        "Identity",
+        "Greater",
+        "GreaterOrEqual",
+    ),
+    *(
+        "Less",
+        "LessOrEqual",
+        "Equal",
+        "Min",
+        "Max",
+        "Clip",
+        "Neg",
+        "Reciprocal",
+        "Abs",
+        "Pow",
+        "Sqrt",
+        "Sign",
+        "IsNaN",
+    ),
 }
 
 
@@ -23,7 +51,9 @@ def uniform_axes(value: ir.Value) -> set[int]:
     ones = {axis for axis, size in enumerate(dims) if size == 1}
     data = array(value)
     if data is not None:
-        return ones | {a for a in range(data.ndim) if np.array_equal(data, data.take([0], axis=a).repeat(dims[a], a))}
+        return ones | {
+            a for a in range(data.ndim) if np.array_equal(data, data.take([0], axis=a).repeat(dims[a], a))
+        }
     node = value.producer()
     if node is None or node.domain != "":
         return ones

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
-from mpcc.passes.recognise.graph import Rewriter, attribute, inputs, shape
+from mpcc.passes.recognise.graph import Rewriter, attribute, operands, shape
 
 Rule = Callable[[Rewriter, ir.Node], ir.Value | None]
 
@@ -28,13 +28,6 @@ def expand_contrib(rewrite: Rewriter, node: ir.Node) -> bool:
     return not any(v.uses() for v in node.outputs)
 
 
-def _operands(node: ir.Node, count: int) -> list[ir.Value]:
-    found = inputs(node, count)[:count]
-    if any(v is None for v in found):
-        raise ValueError(f"{node.op_type} lacks an operand")
-    return [v for v in found if v is not None]
-
-
 def _gelu(rewrite: Rewriter, node: ir.Node) -> ir.Value:
     x, *bias = [v for v in node.inputs if v is not None]
     if bias:
@@ -44,7 +37,7 @@ def _gelu(rewrite: Rewriter, node: ir.Node) -> ir.Value:
 
 
 def _quick_gelu(rewrite: Rewriter, node: ir.Node) -> ir.Value:
-    (x,) = _operands(node, 1)
+    (x,) = operands(node, 1)
     assert x.dtype is not None
     alpha = rewrite.constant(np.array(float(attribute(node, "alpha", 1.702)), x.dtype.numpy()))
     gate = rewrite.emit(node, "Sigmoid", [rewrite.emit(node, "Mul", [x, alpha])])
@@ -53,6 +46,7 @@ def _quick_gelu(rewrite: Rewriter, node: ir.Node) -> ir.Value:
 
 def _norm(rewrite: Rewriter, node: ir.Node) -> ir.Value | None:
     """LayerNorm or RMSNorm of input + skip [+ bias]; the sum is the fourth output."""
+    rest: list[ir.Value | None]
     simplified = "Simplified" in node.op_type
     parameters = 1 if simplified else 2
     if node.op_type.startswith("Skip"):
@@ -63,11 +57,14 @@ def _norm(rewrite: Rewriter, node: ir.Node) -> ir.Value | None:
         if len(node.outputs) > 3:
             rewrite.replace(node.outputs[3], total)
     else:
-        total, *rest = _operands(node, 1 + parameters)
+        found = operands(node, 1 + parameters)
+        total, rest = found[0], list(found[1:])
         if int(attribute(node, "axis", -1)) not in (-1, len(shape(total)) - 1):
             return None
     gains = [v for v in rest[:parameters] if v is not None]
-    attributes = {"epsilon": float(attribute(node, "epsilon", 1e-5 if not node.op_type.startswith("Skip") else 1e-12))}
+    attributes = {
+        "epsilon": float(attribute(node, "epsilon", 1e-5 if not node.op_type.startswith("Skip") else 1e-12))
+    }
     kind = "RmsNorm" if simplified else "LayerNorm"
     return rewrite.macro(node, kind, [total, *gains], attributes, result_shape=shape(total))
 
@@ -75,7 +72,7 @@ def _norm(rewrite: Rewriter, node: ir.Node) -> ir.Value | None:
 def _fused_matmul(rewrite: Rewriter, node: ir.Node) -> ir.Value | None:
     if attribute(node, "transBatchA", 0) or attribute(node, "transBatchB", 0):
         return None
-    values = _operands(node, 2)
+    values = operands(node, 2)
     for index, name in enumerate(("transA", "transB")):
         if attribute(node, name, 0):
             rank = len(shape(values[index]))

@@ -24,7 +24,9 @@ def count(program: Program) -> tuple[dict[str, int], tuple[str, ...]]:
             if miss is not None:
                 warnings.append(f"softmax at {_where(operation)} is not taken for attention: {miss}")
         elif operation.kind in ("sqrt", "rsqrt"):
-            warnings.append(f"{operation.kind} at {_where(operation)} is not part of a norm that was recognised")
+            warnings.append(
+                f"{operation.kind} at {_where(operation)} is not part of a norm that was recognised"
+            )
         elif operation.kind == "erf":
             warnings.append(f"erf at {_where(operation)} is not part of a GELU that was recognised")
     counts = {
@@ -51,7 +53,9 @@ def _attention_miss(
     for _ in range(16):
         if not pending or any(o.kind == "matmul" for o in pending):
             break
-        pending = [producers[v] for o in pending if o.kind in (*_VIEWS, "add", "sub", "mul") for v in o.operands]
+        pending = [
+            producers[v] for o in pending if o.kind in (*_VIEWS, "add", "sub", "mul") for v in o.operands
+        ]
     if not any(o.kind == "matmul" for o in pending):
         return "its operand does not come from a product of two secret tensors"
     after = list(users[softmax.result])

@@ -1,6 +1,7 @@
 """Reading and rewriting an ONNX graph held in onnx-ir: constants, visibilities, types of new nodes.
 
-Macro operations that stand for a recognised subgraph live in the domain `mpcc`; everything else is plain ONNX.
+Macro operations that stand for a recognised subgraph live in the domain `mpcc`; everything else is plain
+ONNX.
 """
 
 from __future__ import annotations
@@ -62,7 +63,11 @@ def is_known_locally(value: ir.Value | None) -> bool:
 def producer(value: ir.Value | None, *operations: str) -> ir.Node | None:
     """The node that computes a value, if its operation is one of those named."""
     node = None if value is None else value.producer()
-    return node if node is not None and node.op_type in operations and node.domain in ("", "ai.onnx", MACRO) else None
+    return (
+        node
+        if node is not None and node.op_type in operations and node.domain in ("", "ai.onnx", MACRO)
+        else None
+    )
 
 
 def single_use(value: ir.Value) -> bool:
@@ -94,6 +99,14 @@ def inputs(node: ir.Node, count: int) -> list[ir.Value | None]:
     return found + [None] * (count - len(found))
 
 
+def operands(node: ir.Node, count: int) -> list[ir.Value]:
+    """The node's first inputs. Raises ValueError when one is left out."""
+    found = inputs(node, count)[:count]
+    if any(v is None for v in found):
+        raise ValueError(f"{node.op_type} lacks an operand")
+    return [v for v in found if v is not None]
+
+
 def present_inputs(node: ir.Node) -> list[ir.Value]:
     return [value for value in node.inputs if value is not None]
 
@@ -121,7 +134,9 @@ def infer_types(node: ir.Node, opset: int) -> bool:
     except onnx.defs.SchemaError:
         return False
     proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
-    proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values() if a.type != ir.AttributeType.GRAPH)
+    proto.attribute.extend(
+        ir.to_proto(a) for a in node.attributes.values() if a.type != ir.AttributeType.GRAPH
+    )
     types: dict[str, onnx.TypeProto] = {}
     data: dict[str, onnx.TensorProto] = {}
     for index, value in enumerate(node.inputs):
@@ -214,7 +229,9 @@ class Rewriter:
         """
         node = ir.node(operation, operands, attributes)
         if not infer_types(node, self.opset):
-            raise ValueError(f"{operation} does not fit shapes {[shape(v) for v in operands if v is not None]}")
+            raise ValueError(
+                f"{operation} does not fit shapes {[shape(v) for v in operands if v is not None]}"
+            )
         return self._insert(before, node, came_from)
 
     def macro(
@@ -230,6 +247,7 @@ class Rewriter:
         """A node of the `mpcc` domain with a float result of the given shape."""
         first = next(v for v in operands if v is not None)
         node = ir.node(operation, operands, attributes, domain=MACRO)
+        assert first.dtype is not None
         node.outputs[0].dtype = first.dtype
         node.outputs[0].shape = ir.Shape(result_shape)
         return self._insert(before, node, came_from)
@@ -244,7 +262,9 @@ class Rewriter:
         return node.outputs[0]
 
     def replace(self, old: ir.Value, new: ir.Value, *, equal: bool = True) -> None:
-        """Use `new` wherever `old` was used. `equal`: they are the same tensor, so `new` takes over the ONNX name."""
+        """Use `new` wherever `old` was used. `equal`: they are the same tensor, so `new` takes over the ONNX
+        name.
+        """
         if equal and new.producer() is not None and new.name is not None and new.name.startswith("mpcc."):
             old.name, new.name = new.name, old.name
         ir.convenience.replace_all_uses_with(old, new, replace_graph_outputs=True)

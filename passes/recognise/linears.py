@@ -1,4 +1,6 @@
-"""Products with party 0's matrices: MatMul, Gemm and Conv become mpcc.Linear(x, weight[, bias]), scales folded in."""
+"""Products with party 0's matrices: MatMul, Gemm and Conv become mpcc.Linear(x, weight[, bias]), scales
+folded in.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +44,24 @@ def recognise_linears(rewrite: Rewriter) -> None:
 
 
 def linear(
-    rewrite: Rewriter, at: ir.Node, x: ir.Value, weight: np.ndarray, bias: np.ndarray | None, names: tuple[str, ...]
+    rewrite: Rewriter,
+    at: ir.Node,
+    x: ir.Value,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    names: tuple[str, ...],
 ) -> ir.Value:
     """x [.., k] times weight [k, n] plus bias [n], as a macro node."""
     operands = [x, rewrite.constant(weight, PARTY0)]
     if bias is not None:
         operands.append(rewrite.constant(bias, PARTY0))
-    return rewrite.macro(at, "Linear", operands, result_shape=(*shape(x)[:-1], weight.shape[1]), came_from=names)
+    return rewrite.macro(
+        at, "Linear", operands, result_shape=(*shape(x)[:-1], weight.shape[1]), came_from=names
+    )
 
 
 def _matmul(rewrite: Rewriter, node: ir.Node) -> None:
-    a, b = node.inputs
-    assert a is not None and b is not None
+    a, b = operands(node, 2)
     left, right = array(a), array(b)
     names = origin(node)
     if right is not None and right.ndim == 2 and len(shape(a)) >= 1:
@@ -64,16 +72,19 @@ def _matmul(rewrite: Rewriter, node: ir.Node) -> None:
         product = linear(rewrite, node, turned, np.ascontiguousarray(left.T), None, names)
         rewrite.replace(node.outputs[0], rewrite.emit(node, "Transpose", [product], {"perm": swap}))
     elif len(shape(a)) == 1 or len(shape(b)) == 1:
-        first = a if len(shape(a)) > 1 else rewrite.emit(node, "Reshape", [a, rewrite.integers(1, shape(a)[0])])
-        second = b if len(shape(b)) > 1 else rewrite.emit(node, "Reshape", [b, rewrite.integers(shape(b)[0], 1)])
+        first = (
+            a if len(shape(a)) > 1 else rewrite.emit(node, "Reshape", [a, rewrite.integers(1, shape(a)[0])])
+        )
+        second = (
+            b if len(shape(b)) > 1 else rewrite.emit(node, "Reshape", [b, rewrite.integers(shape(b)[0], 1)])
+        )
         product = rewrite.emit(node, "MatMul", [first, second])
         target = rewrite.integers(*shape(node.outputs[0]))
         rewrite.replace(node.outputs[0], rewrite.emit(node, "Reshape", [product, target]))
 
 
 def _gemm(rewrite: Rewriter, node: ir.Node) -> None:
-    a, b, c = inputs(node, 3)
-    assert a is not None and b is not None
+    (a, b), c = operands(node, 2), inputs(node, 3)[2]
     names = origin(node)
     alpha, beta = float(attribute(node, "alpha", 1.0)), float(attribute(node, "beta", 1.0))
     x = rewrite.emit(node, "Transpose", [a], {"perm": [1, 0]}) if attribute(node, "transA", 0) else a
@@ -81,7 +92,9 @@ def _gemm(rewrite: Rewriter, node: ir.Node) -> None:
     width = shape(node.outputs[0])[1]
     if weight is not None and x.const_value is None:
         matrix = weight.T if attribute(node, "transB", 0) else weight
-        fused = bias is not None and bias.size in (1, width) and (bias.ndim == 0 or bias.shape[-1] in (1, width))
+        fused = (
+            bias is not None and bias.size in (1, width) and (bias.ndim == 0 or bias.shape[-1] in (1, width))
+        )
         vector = np.broadcast_to(beta * bias.reshape(-1), (width,)) if bias is not None and fused else None
         dtype = matrix.dtype
         result = linear(
@@ -106,7 +119,9 @@ def _gemm(rewrite: Rewriter, node: ir.Node) -> None:
 
 
 def _convolution(rewrite: Rewriter, node: ir.Node) -> None:
-    """Patches (im2col) times the kernel as a matrix; any rank, strides, padding, dilation; groups one by one."""
+    """Patches (im2col) times the kernel as a matrix; any rank, strides, padding, dilation; groups one by
+    one.
+    """
     x, kernel, bias_value = inputs(node, 3)
     assert x is not None
     weight, bias = array(kernel), array(bias_value)
@@ -125,7 +140,10 @@ def _convolution(rewrite: Rewriter, node: ir.Node) -> None:
     # Each spatial axis becomes (output position, kernel position) by one gather with public indices.
     for axis in range(spatial):
         where = 2 + 2 * axis
-        grid = np.arange(out_dims[axis])[:, None] * strides[axis] + np.arange(kernel_dims[axis])[None, :] * dilations[axis]
+        grid = (
+            np.arange(out_dims[axis])[:, None] * strides[axis]
+            + np.arange(kernel_dims[axis])[None, :] * dilations[axis]
+        )
         length = shape(patches)[where]
         if np.array_equal(grid.reshape(-1), np.arange(length)):
             split = (*shape(patches)[:where], *grid.shape, *shape(patches)[where + 1 :])
@@ -143,7 +161,11 @@ def _convolution(rewrite: Rewriter, node: ir.Node) -> None:
     for group in range(groups):
         part = rows
         if groups > 1:
-            bounds = [rewrite.integers(group * inside), rewrite.integers((group + 1) * inside), rewrite.integers(2)]
+            bounds = [
+                rewrite.integers(group * inside),
+                rewrite.integers((group + 1) * inside),
+                rewrite.integers(2),
+            ]
             part = rewrite.emit(node, "Slice", [rows, *bounds])
         chosen = slice(group * outside, (group + 1) * outside)
         matrix = np.ascontiguousarray(weight[chosen].reshape(outside, inside).T)
@@ -204,7 +226,12 @@ def _bias(rewrite: Rewriter, node: ir.Node) -> None:
             continue
         assert value is not None
         width = shape(value)[-1]
-        if len(product.inputs) != 2 or not single_use(value) or data.size != width or data.shape[-1:] != (width,):
+        if (
+            len(product.inputs) != 2
+            or not single_use(value)
+            or data.size != width
+            or data.shape[-1:] != (width,)
+        ):
             continue
         if data.ndim > len(shape(value)):
             continue

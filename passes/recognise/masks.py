@@ -1,11 +1,14 @@
-"""Attention masks: additive masks and fills become a 0/1 operand of softmax; the exporters' NaN guard is removed.
+"""Attention masks: additive masks and fills become a 0/1 operand of softmax; the exporters' NaN guard is
+removed.
 
-An additive mask of -1e4 .. -3.4e38 must never reach fixed point. Whatever chain of Add, Where, Max, scalings and views leads to a
-softmax is taken apart; its mask terms are turned into one truth tensor `keep`, public if constant, else computed by party 1.
+An additive mask of -1e4 .. -3.4e38 must never reach fixed point. Whatever chain of Add, Where, Max, scalings
+and views leads to a softmax is taken apart; its mask terms are turned into one truth tensor `keep`, public if
+constant, else computed by party 1.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +25,7 @@ from mpcc.passes.recognise.graph import (
     inputs,
     is_float,
     is_known_locally,
+    operands,
     origin,
     remove_dead,
     scalar,
@@ -29,6 +33,7 @@ from mpcc.passes.recognise.graph import (
     visibility,
 )
 from mpcc.passes.recognise.public_constants import MASK_FILL
+from mpcc.passes.recognise.selects import negated
 
 # Kept positions of an additive mask are 0, masked ones at or below MASK_FILL.
 THRESHOLD = MASK_FILL / 2
@@ -38,7 +43,9 @@ _VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Flatten")
 
 @dataclass
 class _Scores:
-    """What remains of a softmax's operand without its masks (None: nothing), and the masks as truth values."""
+    """What remains of a softmax's operand without its masks (None: nothing), and the masks as truth
+    values.
+    """
 
     value: ir.Value | None
     keeps: list[ir.Value] = field(default_factory=list)
@@ -49,7 +56,11 @@ def recognise_masks(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Rewrite every softmax on unknown values to mpcc.Softmax(scores[, keep])."""
     memo = _Memo(rewrite)
     for node in list(rewrite.graph):
-        if node.op_type == "Softmax" and node.domain == "" and visibility(node.outputs[0]) is not Visibility.PARTY1:
+        if (
+            node.op_type == "Softmax"
+            and node.domain == ""
+            and visibility(node.outputs[0]) is not Visibility.PARTY1
+        ):
             _softmax(memo, node, diagnostics)
     remove_dead(rewrite.graph)
 
@@ -77,7 +88,9 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
     scores = _take_apart(memo, node, x)
     result, guards = _guarded_result(node)
     guarded = bool(guards) or node.meta.get(GUARDED, False)
-    operands = [scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))]
+    operands = [
+        scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))
+    ]
     if scores.keeps:
         keep = memo.once("combined", scores.keeps, lambda: _combine(rewrite, node, scores.keeps))
         operands.append(keep)
@@ -157,13 +170,13 @@ def _mask_term(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores | None:
     if value.const_value is not None:
         data = array(value)
         assert data is not None
-        keep = data > THRESHOLD
-        if np.all(keep):
+        kept = data > THRESHOLD
+        if np.all(kept):
             return None
         rewrite.publish(value, "attention mask")
-        rest = np.where(keep, data, 0).astype(data.dtype)
+        rest = np.where(kept, data, 0).astype(data.dtype)
         bias = rewrite.constant(rest, visibility(value)) if np.any(rest) else None
-        return _Scores(bias, [rewrite.constant(keep)])
+        return _Scores(bias, [rewrite.constant(kept)])
     if visibility(value) is not Visibility.PARTY1 or not _has_fill(value, set()):
         return None
     threshold = rewrite.constant(np.array(THRESHOLD, dtype=_numpy_type(value)))
@@ -190,13 +203,9 @@ def _has_fill(value: ir.Value, seen: set[int]) -> bool:
 
 def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     rewrite = memo.rewrite
-    a, b = node.inputs
-    assert a is not None and b is not None
+    a, b = operands(node, 2)
     left = _take_apart(memo, anchor, a)
-    if node.op_type == "Sub":
-        right = _subtracted(rewrite, b)
-    else:
-        right = _take_apart(memo, anchor, b)
+    right = _subtracted(rewrite, b) if node.op_type == "Sub" else _take_apart(memo, anchor, b)
     if not left.keeps and not right.keeps:
         return _Scores(node.outputs[0])
     keeps, nodes = [*left.keeps, *right.keeps], [*left.nodes, *right.nodes, node]
@@ -205,7 +214,9 @@ def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     if right.value is None:
         return _Scores(left.value, keeps, nodes)
     first = left.value if left.value is not None else rewrite.constant(np.zeros((), np.float32))
-    return _Scores(rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), keeps, nodes)
+    return _Scores(
+        rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), keeps, nodes
+    )
 
 
 def _subtracted(rewrite: Rewriter, value: ir.Value) -> _Scores:
@@ -219,23 +230,17 @@ def _subtracted(rewrite: Rewriter, value: ir.Value) -> _Scores:
 def _fill(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     """Where(condition, scores, fill) or Where(condition, fill, scores)."""
     rewrite = memo.rewrite
-    condition, yes, no = node.inputs
-    assert condition is not None and yes is not None and no is not None
+    condition, yes, no = operands(node, 3)
     if is_known_locally(condition):
         for kept, fill, inverted in ((yes, no, False), (no, yes, True)):
             data = array(fill)
             if data is not None and np.all(data <= MASK_FILL):
                 keep = condition
                 if inverted:
-                    keep = memo.once("not", [condition], lambda: _negated(rewrite, anchor, condition))
+                    keep = memo.once("not", [condition], lambda: negated(rewrite, anchor, condition))
                 inner = _take_apart(memo, anchor, kept)
                 return _Scores(inner.value, [*inner.keeps, keep], [*inner.nodes, node])
     return _Scores(node.outputs[0])
-
-
-def _negated(rewrite: Rewriter, anchor: ir.Node, condition: ir.Value) -> ir.Value:
-    data = array(condition)
-    return rewrite.constant(~data) if data is not None else rewrite.emit(anchor, "Not", [condition])
 
 
 def _rebuilt(
@@ -273,53 +278,13 @@ def _combine(rewrite: Rewriter, anchor: ir.Node, keeps: list[ir.Value]) -> ir.Va
     constants = [data for data in map(array, keeps) if data is not None]
     value: ir.Value | None = None
     if constants:
-        joint = constants[0]
-        for data in constants[1:]:
-            joint = np.logical_and(joint, data)
-        value = rewrite.constant(joint)
+        value = rewrite.constant(functools.reduce(np.logical_and, constants))
     for keep in keeps:
         if keep.const_value is None:
             value = keep if value is None else rewrite.emit(anchor, "And", [value, keep])
     assert value is not None
     value = shrink(rewrite, anchor, value)
-    data = array(value)
-    if data is not None:
-        return rewrite.constant(data.astype(np.float32))
+    joint = array(value)
+    if joint is not None:
+        return rewrite.constant(joint.astype(np.float32))
     return rewrite.emit(anchor, "Cast", [value], {"to": int(ir.DataType.FLOAT)})
-
-
-def select_by_factor(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
-    """Where(c, a, b) with c known to party 1 or public: c * a + (1 - c) * b."""
-    for node in list(rewrite.graph):
-        if node.op_type != "Where" or visibility(node.outputs[0]) is not Visibility.SECRET:
-            continue
-        condition, yes, no = node.inputs
-        assert condition is not None and yes is not None and no is not None
-        if not is_known_locally(condition) or not is_float(yes):
-            continue
-        names = origin(node)
-        inverse = _negated(rewrite, node, condition)
-        terms: list[ir.Value] = []
-        for choice, chosen in ((condition, yes), (inverse, no)):
-            data = array(chosen)
-            if data is not None and not np.any(data):
-                continue
-            if data is not None and np.any(np.abs(data) >= -MASK_FILL):
-                diagnostics.add(
-                    "MPC-F031",
-                    "a fill value of this size outside of a softmax cannot be represented",
-                    remedy="apply masks to attention scores only, or fill with 0",
-                    where=", ".join(names),
-                )
-            factor = array(choice)
-            weight = (
-                rewrite.constant(factor.astype(np.float32))
-                if factor is not None
-                else rewrite.emit(node, "Cast", [choice], {"to": int(ir.DataType.FLOAT)}, came_from=names)
-            )
-            terms.append(rewrite.emit(node, "Mul", [chosen, weight], came_from=names))
-        result = terms[0] if len(terms) == 1 else rewrite.emit(node, "Add", terms, came_from=names)
-        if shape(result) != shape(node.outputs[0]):
-            target = rewrite.integers(*shape(node.outputs[0]))
-            result = rewrite.emit(node, "Expand", [result, target], came_from=names)
-        rewrite.replace(node.outputs[0], result)

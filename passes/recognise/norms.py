@@ -52,7 +52,9 @@ def _single_node(rewrite: Rewriter, node: ir.Node) -> None:
         if data is None or np.broadcast_shapes(data.shape, dims[axis:]) != dims[axis:]:
             return
         full = np.broadcast_to(data, dims[axis:]).reshape(width)
-        parameters.append(value if data.shape == (width,) else rewrite.constant(full, value.meta["visibility"]))
+        parameters.append(
+            value if data.shape == (width,) else rewrite.constant(full, value.meta["visibility"])
+        )
     if any(v.uses() for v in node.outputs[1:]):
         return
     kind = "LayerNorm" if node.op_type == "LayerNormalization" else "RmsNorm"
@@ -60,7 +62,9 @@ def _single_node(rewrite: Rewriter, node: ir.Node) -> None:
     if axis != len(dims) - 1:
         flat = rewrite.emit(node, "Reshape", [x, rewrite.integers(*dims[:axis], width)])
     attributes = {"epsilon": float(attribute(node, "epsilon", 1e-5))}
-    result = rewrite.macro(node, kind, [flat, *parameters], attributes, result_shape=shape(flat), came_from=origin(node))
+    result = rewrite.macro(
+        node, kind, [flat, *parameters], attributes, result_shape=shape(flat), came_from=origin(node)
+    )
     if flat is not x:
         result = rewrite.emit(node, "Reshape", [result, rewrite.integers(*dims)])
     rewrite.replace(node.outputs[0], result)
@@ -135,9 +139,10 @@ def _squares(value: ir.Value | None) -> _Reduced | None:
     if node.op_type == "Mul":  # a sum divided by the width
         for total, other in (node.inputs, reversed(node.inputs)):
             inner, number = _squares(total), scalar(other)
-            if inner is not None and not inner.mean and number is not None:
-                if abs(number * shape(inner.base)[inner.axis] - 1.0) < 1e-6:
-                    return _Reduced(inner.base, inner.axis, True, (node, *inner.nodes))
+            if inner is None or inner.mean or number is None:
+                continue
+            if abs(number * shape(inner.base)[inner.axis] - 1.0) < 1e-6:
+                return _Reduced(inner.base, inner.axis, True, (node, *inner.nodes))
         return None
     axes = reduction_axes(node)
     if len(axes) != 1 or not attribute(node, "keepdims", 1):
@@ -147,7 +152,9 @@ def _squares(value: ir.Value | None) -> _Reduced | None:
     square = producer(node.inputs[0], "Pow", "Mul")
     if square is None or square.inputs[0] is None:
         return None
-    is_square = scalar(square.inputs[1]) == 2.0 if square.op_type == "Pow" else square.inputs[0] is square.inputs[1]
+    is_square = (
+        scalar(square.inputs[1]) == 2.0 if square.op_type == "Pow" else square.inputs[0] is square.inputs[1]
+    )
     mean = node.op_type == "ReduceMean"
     return _Reduced(square.inputs[0], axes[0], mean, (node, square)) if is_square else None
 
@@ -247,7 +254,12 @@ def _normalize(
     swap = [*range(axis), rank - 1, *range(axis + 1, rank - 1), axis] if axis != rank - 1 else None
     turned = x if swap is None else rewrite.emit(node, "Transpose", [x], {"perm": swap})
     result = rewrite.macro(
-        node, "L2Normalize", [turned], {"epsilon": epsilon}, result_shape=shape(turned), came_from=names or origin(node)
+        node,
+        "L2Normalize",
+        [turned],
+        {"epsilon": epsilon},
+        result_shape=shape(turned),
+        came_from=names or origin(node),
     )
     if swap is not None:
         result = rewrite.emit(node, "Transpose", [result], {"perm": swap})
@@ -259,15 +271,30 @@ def _absorb_affine(rewrite: Rewriter, node: ir.Node) -> None:
     for value, constant in (node.inputs, reversed(node.inputs)):
         norm = None if value is None else value.producer()
         data = array(constant)
-        if norm is None or norm.domain != MACRO or norm.op_type not in ("LayerNorm", "RmsNorm") or data is None:
+        if (
+            norm is None
+            or norm.domain != MACRO
+            or norm.op_type not in ("LayerNorm", "RmsNorm")
+            or data is None
+        ):
             continue
-        assert value is not None and constant is not None
+        assert value is not None
+        assert constant is not None
         width, present = shape(value)[-1], len(norm.inputs)
         fits = data.shape[-1:] == (width,) and data.size == width and len(data.shape) <= len(shape(value))
         wanted = 1 if node.op_type == "Mul" else 2
-        if not fits or not single_use(value) or present != wanted or (norm.op_type == "RmsNorm" and wanted == 2):
+        if (
+            not fits
+            or not single_use(value)
+            or present != wanted
+            or (norm.op_type == "RmsNorm" and wanted == 2)
+        ):
             continue
-        parameter = constant if data.shape == (width,) else rewrite.constant(data.reshape(width), constant.meta["visibility"])
+        parameter = (
+            constant
+            if data.shape == (width,)
+            else rewrite.constant(data.reshape(width), constant.meta["visibility"])
+        )
         attributes = {"epsilon": float(attribute(norm, "epsilon"))}
         result = rewrite.macro(
             node,

@@ -1,7 +1,8 @@
-"""Float constants that the graph's structure makes public, each with the reason; every other float stays party 0's.
+"""Float constants that the graph's structure makes public, each with the reason; every other float stays
+party 0's.
 
-Floats are weights unless proven otherwise by the part they play: exponents, mask fill values, constants in arithmetic on the
-client's integers, scales that are a power of a dimension, and rotary tables.
+Floats are weights unless proven otherwise by the part they play: exponents, mask fill values, constants in
+arithmetic on the client's integers, scales that are a power of a dimension, and rotary tables.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def declassify(rewrite: Rewriter) -> None:
         for index, value in enumerate(node.inputs):
             if value is None or value.const_value is None or visibility(value) is not Visibility.PARTY0:
                 continue
-            reason = next((r for rule in _RULES if (r := rule(node, index, value, integral)) is not None), None)
+            reason = next(
+                (r for rule in _RULES if (r := rule(node, index, value, integral)) is not None), None
+            )
             if reason is not None:
                 value.meta[VISIBILITY] = Visibility.PUBLIC
                 rewrite.publish(value, reason)
@@ -104,7 +107,12 @@ def _scale(node: ir.Node, index: int, value: ir.Value, integral: set[int]) -> st
     """d^(1/2), d^(-1/2), d^(1/4), d^(-1/4) for a dimension d of what it multiplies."""
     number = scalar(value)
     others = _others(node, index)
-    if node.op_type not in ("Mul", "Div") or number is None or len(others) != 1 or not has_static_shape(others[0]):
+    if (
+        node.op_type not in ("Mul", "Div")
+        or number is None
+        or len(others) != 1
+        or not has_static_shape(others[0])
+    ):
         return None
     dims = set(shape(others[0])[-2:])
     product = producer(others[0], "MatMul")
@@ -136,7 +144,9 @@ def _squares_to_one(a: ir.Value | None, b: ir.Value | None) -> bool:
     x, y = array(a), array(b)
     if x is None or y is None or x.shape != y.shape or x.size < 2:
         return False
-    return bool(np.allclose(np.square(x.astype(np.float64)) + np.square(y.astype(np.float64)), 1.0, atol=1e-4))
+    return bool(
+        np.allclose(np.square(x.astype(np.float64)) + np.square(y.astype(np.float64)), 1.0, atol=1e-4)
+    )
 
 
 _RULES: tuple[Callable[[ir.Node, int, ir.Value, set[int]], str | None], ...] = (

@@ -1,4 +1,5 @@
-"""Constant factors move into constants upstream: 1/sqrt(d) into the query's weight, through views, sums and rotations.
+"""Constant factors move into constants upstream: 1/sqrt(d) into the query's weight, through views, sums and
+rotations.
 
 A factor left in place costs a product and a truncation of every element.
 """
@@ -27,7 +28,9 @@ _VIEWS = ("Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Expand", "
 
 
 def fold_scales(rewrite: Rewriter) -> None:
-    """Fold every product with a number, or with a vector after a linear, where the values between have no other use."""
+    """Fold every product with a number, or with a vector after a linear, where the values between have no
+    other use.
+    """
     for node in list(rewrite.graph):
         if node.op_type != "Mul" or node.domain != "":
             continue
@@ -51,12 +54,13 @@ def _fold(rewrite: Rewriter, node: ir.Node, x: ir.Value, constant: ir.Value) -> 
             return True
         return _into_next(rewrite, node, x, number)
     linear = x.producer()
-    if linear is not None and linear.domain == MACRO and linear.op_type == "Linear" and single_use(x):
-        if data.size == width and data.shape[-1:] == (width,) and data.ndim <= len(shape(x)):
-            _scale_parameters(rewrite, linear, data.reshape(width), origin(node))
-            rewrite.replace(node.outputs[0], _renamed_as(node.outputs[0], x), equal=False)
-            return True
-    return False
+    is_linear = linear is not None and linear.domain == MACRO and linear.op_type == "Linear" and single_use(x)
+    is_vector = data.size == width and data.shape[-1:] == (width,) and data.ndim <= len(shape(x))
+    if linear is None or not is_linear or not is_vector:
+        return False
+    _scale_parameters(rewrite, linear, data.reshape(width), origin(node))
+    rewrite.replace(node.outputs[0], _renamed_as(node.outputs[0], x), equal=False)
+    return True
 
 
 def _renamed_as(old: ir.Value, new: ir.Value) -> ir.Value:
@@ -69,12 +73,16 @@ def _scale_parameters(rewrite: Rewriter, node: ir.Node, factor: np.ndarray, name
     for index, value in enumerate(node.inputs):
         data = array(value)
         if index > 0 and value is not None and data is not None:
-            node.replace_input_with(index, rewrite.constant((data * factor).astype(data.dtype), visibility(value)))
+            node.replace_input_with(
+                index, rewrite.constant((data * factor).astype(data.dtype), visibility(value))
+            )
     node.meta[ORIGIN] = (*origin(node), *names)
 
 
 class _Scale:
-    """One number on its way upstream: `fits` asks, `apply` does. Values on the way no longer equal an ONNX tensor."""
+    """One number on its way upstream: `fits` asks, `apply` does. Values on the way no longer equal an ONNX
+    tensor.
+    """
 
     def __init__(self, rewrite: Rewriter, number: float, who: Visibility, names: tuple[str, ...]) -> None:
         self.rewrite = rewrite
@@ -90,7 +98,9 @@ class _Scale:
         if node is None:
             return False
         if node.domain == MACRO:
-            return node.op_type == "Linear" or (node.op_type in ("LayerNorm", "RmsNorm") and len(node.inputs) > 1)
+            return node.op_type == "Linear" or (
+                node.op_type in ("LayerNorm", "RmsNorm") and len(node.inputs) > 1
+            )
         if node.op_type in _VIEWS:
             return self.fits(node.inputs[0])
         if node.op_type == "Split":
@@ -99,10 +109,14 @@ class _Scale:
             return all(self._constant(v) or self.fits(v) for v in node.inputs)
         if node.op_type in ("Add", "Sub"):
             return all(self._constant(v) or self.fits(v) for v in node.inputs)
-        return node.op_type in ("Mul", "MatMul") and any(self._constant(v) or self.fits(v) for v in node.inputs)
+        return node.op_type in ("Mul", "MatMul") and any(
+            self._constant(v) or self.fits(v) for v in node.inputs
+        )
 
     def _constant(self, value: ir.Value | None) -> bool:
-        """A constant that may hold the factor: party 0's factor never turns a public constant into a private one."""
+        """A constant that may hold the factor: party 0's factor never turns a public constant into a private
+        one.
+        """
         return (
             value is not None
             and value.const_value is not None

@@ -22,8 +22,9 @@ from mpcc.passes.recognise.graph import (
 
 
 def simplify(rewrite: Rewriter) -> None:
-    """Drop Identity, Dropout in evaluation mode, casts between floats and clamps beyond any real value; open up
-    `Softmax` on inner axes and division by constants."""
+    """Drop Identity, Dropout in evaluation mode, casts between floats and clamps beyond any real value; open
+    up `Softmax` on inner axes and division by constants.
+    """
     for node in list(rewrite.graph):
         same = _same_as_operand(node)
         if same is not None:

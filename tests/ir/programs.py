@@ -31,7 +31,7 @@ program "bert" tensor {
 """
 
 SHARE = """\
-program "p" share {reveals = ["y=1", "ok=both"]} {
+program "p" share {reveals = ["y=party1", "ok=public"]} {
   %x = client_input {name = "x", fraction = 12, scale = 0.5} : private1<64, 12, 2x4, [-1.0, 1.0]>
   %w = weight {name = "w", fraction = 14, shape = [4, 3]} : private0<64, 14, 4x3>
   %s = serve %x {bits = 52} : served<52, 12, 2x4> from ["MatMul_0"]
@@ -52,7 +52,7 @@ program "p" share {reveals = ["y=1", "ok=both"]} {
 """.replace("scale = 0.5}", "scale = 0.5, shape = [2, 4]}")
 
 PARTY = """\
-program "p" party {party = 1, reveals = ["y=1"]} {
+program "p" party {party = 1, reveals = ["y=party1"]} {
   %x = client_input {name = "x", fraction = 12, shape = [1, 32]} : private1<64, 12, 1x32>
   %b = start.less_than %x {bits = 20, width = 4, thresholds = [0]} : pending<less_than>
   exchange {index = 0, send = 120, receive = 96}

@@ -36,6 +36,9 @@ def test_named_constants_come_back_exactly_and_others_do_not(tmp_path: Path) -> 
     for name, array in again.constants.items():
         assert array.dtype == program.constants[name].dtype
         np.testing.assert_array_equal(array, program.constants[name], strict=True)
+    again.operations = again.operations[:2]
+    load_constants(again, path)
+    assert set(again.constants) == {"b w"}
     first = path.read_bytes()
     program.constants = dict(reversed(program.constants.items()))
     save_constants(program, path)

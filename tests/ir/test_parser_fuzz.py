@@ -13,27 +13,7 @@ from mpcc.ir.printer import print_program
 from mpcc.ir.verifier import verify
 from tests.ir.programs import STAGES
 
-PIECES = [
-    "{",
-    "}",
-    "[",
-    "]",
-    "<",
-    ">",
-    ",",
-    "=",
-    ":",
-    '"',
-    "%",
-    "#",
-    "\\",
-    "x",
-    "-",
-    "1e9",
-    "from",
-    "%x",
-    "\n",
-]
+PIECES = [*'{}[]<>,=:%#-x"\\\n', "1e9", "from", "%x"]
 
 
 def check_never_a_traceback(text: str) -> None:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from mpcc.ir.diagnostics import MpccErrors
 from mpcc.ir.parser import parse
 from mpcc.ir.program import Attributes, Operation, Program, Stage, Value
 from mpcc.ir.types import PendingType, TensorType, Visibility
+from mpcc.ir.verifier import verify
 from tests.ir.programs import PARTY, SHARE, STAGES, TENSOR, problems
 
 
@@ -87,6 +89,14 @@ CASES = {
     ),
     "narrow private": Case(
         "share", "private0<64, 14", "private0<63, 14", "MPC-I024", "line 3: weight", "inferred is private0<64"
+    ),
+    "source as a share": Case(
+        "share",
+        '%w = weight {name = "w", fraction = 14, shape = [4, 3]} : private0<64',
+        '%w = weight {name = "w", fraction = 14, shape = [4, 3]} : share<64',
+        "MPC-I024",
+        "line 3: weight",
+        "inferred is private0<64",
     ),
     "sharing": Case(
         "share",
@@ -178,38 +188,43 @@ CASES = {
     ),
     "reveal not asked for": Case(
         "share",
-        '["y=1", "ok=both"]',
-        '["ok=both"]',
+        '["y=party1", "ok=public"]',
+        '["ok=public"]',
         "MPC-I026",
         "line 13: reveal",
-        "the program reveals 'y=1'",
+        "the program reveals 'y=party1'",
     ),
     "reveal to another party": Case(
         "share",
-        '["y=1", "ok=both"]',
-        '["y=0", "ok=both"]',
+        '["y=party1", "ok=public"]',
+        '["y=party0", "ok=public"]',
         "MPC-I026",
         "line 13: reveal",
-        "the program reveals 'y=1'",
+        "the program reveals 'y=party1'",
     ),
     "reveal to both": Case(
         "share",
-        '["y=1", "ok=both"]',
-        '["y=1", "ok=1"]',
+        '["y=party1", "ok=public"]',
+        '["y=party1", "ok=party1"]',
         "MPC-I026",
         "line 14: reveal",
-        "the program reveals 'ok=both'",
+        "the program reveals 'ok=public'",
     ),
     "reveals of a wrong type": Case(
         "party",
-        ', reveals = ["y=1"]',
-        ', reveals = "y=1"',
+        ', reveals = ["y=party1"]',
+        ', reveals = "y=party1"',
         "MPC-I026",
         "line 13: finish",
-        "the program reveals 'y=1'",
+        "the program reveals 'y=party1'",
     ),
     "reveal in a party program": Case(
-        "party", ', reveals = ["y=1"]', "", "MPC-I026", "line 13: finish", "the program reveals 'y=1'"
+        "party",
+        ', reveals = ["y=party1"]',
+        "",
+        "MPC-I026",
+        "line 13: finish",
+        "the program reveals 'y=party1'",
     ),
     "reveal of another value": Case(
         "share",
@@ -238,6 +253,22 @@ def test_narrower_shared_rings_and_any_range_are_fine() -> None:
     )
     assert problems(parse(text)) == []
     assert problems(changed("tensor", "<party1, int, 1x8>", "<party1, int, 1x8, [0.0, 29.0]>")) == []
+
+
+def test_a_known_value_may_be_stated_as_a_share() -> None:
+    line = "%a = add %x, %x : private1<64, 12, 2x4>"
+    text = SHARE.replace("  %s = serve", f"  {line}\n  %s = serve")
+    assert problems(parse(text)) == []
+    assert problems(parse(text.replace(line, line.replace("private1<64", "share<40")))) == []
+
+
+def test_before_rings_are_assigned_shares_may_be_wider() -> None:
+    program = changed("share", "share<52, 26, 2x3>", "share<64, 26, 2x3>")
+    verify(program, rings_assigned=False)
+    with pytest.raises(MpccErrors, match="MPC-I024"):
+        verify(program)
+    with pytest.raises(MpccErrors, match="MPC-I024"):
+        verify(changed("share", "private0<64, 14", "private0<63, 14"), rings_assigned=False)
 
 
 def test_all_offenders_are_listed_with_lines_and_nodes() -> None:
@@ -325,3 +356,7 @@ def test_pending_values_have_no_part_in_local_operations() -> None:
     program = changed("party", "start.open_bits %c ", "start.open_bits %b ")
     assert "MPC-I023" in [code for code, _, _ in problems(program)]
     assert isinstance(program.operations[1].result.type, PendingType)
+
+
+def test_the_other_partys_program_has_no_output_for_the_reveal() -> None:
+    assert problems(changed("party", '  output "y" = %2\n', "")) == []

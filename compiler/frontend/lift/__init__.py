@@ -1,4 +1,6 @@
-"""From the recognised graph to the tensor stage, one operation at a time; everything unsupported is reported at once."""
+"""From the recognised graph to the tensor stage, one operation at a time; everything unsupported is reported
+at once.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,9 @@ def _lift_node(lifting: Lifting, node: ir.Node) -> None:
     if node.domain == MACRO:
         attributes = {name: attribute(node, name) for name in node.attributes}
         operands = [lifting.value(v) for v in node.inputs]
-        result: Value | Sequence[Value] = lifting.emit(node, _MACROS[node.op_type], *operands, final=True, **attributes)
+        result: Value | Sequence[Value] = lifting.emit(
+            node, _MACROS[node.op_type], *operands, final=True, **attributes
+        )
     elif node.domain == "" and node.op_type in _RULES:
         result = _RULES[node.op_type](lifting, node)
     else:

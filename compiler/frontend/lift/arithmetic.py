@@ -62,11 +62,17 @@ def power(lifting: Lifting, node: ir.Node) -> Value:
         kind = {0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}[exponent]
         return lifting.emit(node, kind, x, final=True)
     if exponent not in (2.0, 3.0, 4.0):
-        raise Unsupported(f"the power {exponent:g} is not supported", "use the powers 2, 3, 4, 1/2, -1/2 or -1")
+        raise Unsupported(
+            f"the power {exponent:g} is not supported", "use the powers 2, 3, 4, 1/2, -1/2 or -1"
+        )
     square = lifting.emit(node, "square", x, final=exponent == 2.0)
     if exponent == 2.0:
         return square
-    return lifting.emit(node, "mul", square, x, final=True) if exponent == 3.0 else lifting.emit(node, "square", square)
+    return (
+        lifting.emit(node, "mul", square, x, final=True)
+        if exponent == 3.0
+        else lifting.emit(node, "square", square)
+    )
 
 
 def reduction(lifting: Lifting, node: ir.Node) -> Value:
@@ -119,7 +125,9 @@ def _bounded(lifting: Lifting, node: ir.Node, value: Value, bound: float, lower:
         value = lifting.emit(node, "relu", value)
     else:
         limit = lifting.constant(np.array(bound), hint="bound")
-        value = lifting.emit(node, "add", lifting.emit(node, "relu", lifting.emit(node, "sub", value, limit)), limit)
+        value = lifting.emit(
+            node, "add", lifting.emit(node, "relu", lifting.emit(node, "sub", value, limit)), limit
+        )
     return value if lower else lifting.emit(node, "negate", value)
 
 
@@ -142,8 +150,16 @@ def batch_normalization(lifting: Lifting, node: ir.Node) -> Value:
     """In evaluation mode: one product and one sum with party 0's vectors."""
     x, *parameters = inputs(node, 5)
     gain, shift, mean, variance = (array(v) for v in parameters)
-    if gain is None or shift is None or mean is None or variance is None or attribute(node, "training_mode", 0):
-        raise Unsupported("batch normalisation is supported in evaluation mode only", "export the model with eval()")
+    if (
+        gain is None
+        or shift is None
+        or mean is None
+        or variance is None
+        or attribute(node, "training_mode", 0)
+    ):
+        raise Unsupported(
+            "batch normalisation is supported in evaluation mode only", "export the model with eval()"
+        )
     scale = gain / np.sqrt(variance + float(attribute(node, "epsilon", 1e-5)))
     column = (-1,) + (1,) * (len(shape(node.outputs[0])) - 2)
     factor = lifting.constant(scale.reshape(column), Visibility.PARTY0, "batch_norm_scale")

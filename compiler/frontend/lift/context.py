@@ -60,7 +60,9 @@ class Lifting:
             shape=tuple(source.shape.numpy()),
         )
 
-    def constant(self, data: np.ndarray, who: Visibility = Visibility.PUBLIC, hint: str = "constant") -> Value:
+    def constant(
+        self, data: np.ndarray, who: Visibility = Visibility.PUBLIC, hint: str = "constant"
+    ) -> Value:
         """A constant of the program; `hint` becomes its name where it is free."""
         name, count = safe_name(hint), 1
         constants = self.builder.program.constants
@@ -70,10 +72,17 @@ class Lifting:
         constants[name] = data
         dtype = "float" if data.dtype.kind == "f" else "bool" if data.dtype.kind == "b" else "int"
         return self.builder.emit(
-            "constant", hint=name, name=name, visibility=str(who), dtype=dtype, shape=tuple(int(d) for d in data.shape)
+            "constant",
+            hint=name,
+            name=name,
+            visibility=str(who),
+            dtype=dtype,
+            shape=tuple(int(d) for d in data.shape),
         )
 
-    def emit(self, node: ir.Node, kind: str, *operands: Value, final: bool = False, **attributes: Attribute) -> Value:
+    def emit(
+        self, node: ir.Node, kind: str, *operands: Value, final: bool = False, **attributes: Attribute
+    ) -> Value:
         """One operation that came from `node`; `final` ones take the ONNX tensor's name as their hint."""
         hint = safe_name(str(node.outputs[0].name)) if final else None
         return self.builder.emit(kind, *operands, onnx_nodes=origin(node), hint=hint, **attributes)

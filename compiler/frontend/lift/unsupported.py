@@ -11,21 +11,44 @@ _SELECTION = "it selects by the order or position of secret values"
 _REASONS: dict[str, tuple[str, str]] = {
     "ArgMax": (_SELECTION, "return the logits and take the arg max at the client"),
     "ArgMin": (_SELECTION, "return the values and take the arg min at the client"),
-    "TopK": (_SELECTION, "return the scores and select at the client; Mixture-of-Experts routing is not compiled yet"),
+    "TopK": (
+        _SELECTION,
+        "return the scores and select at the client; Mixture-of-Experts routing is not compiled yet",
+    ),
     "NonZero": ("its output shape depends on secret values", "use a mask instead of selecting elements"),
     "LogSoftmax": ("the logarithm of a probability is not supported", "return the logits or use Softmax"),
-    "Log": ("the logarithm of a secret is not supported", "return the value and take the logarithm at the client"),
-    "IsNaN": ("a secret is never NaN in fixed point", "remove the test, or let it guard a softmax's output only"),
+    "Log": (
+        "the logarithm of a secret is not supported",
+        "return the value and take the logarithm at the client",
+    ),
+    "IsNaN": (
+        "a secret is never NaN in fixed point",
+        "remove the test, or let it guard a softmax's output only",
+    ),
     "Where": ("its condition is secret", "compare at the client, or use Relu"),
     "Loop": ("loops are not supported", "export the model with the loop unrolled"),
     "Scan": ("loops are not supported", "export the model with the loop unrolled"),
     "If": ("its condition is not constant", "export one branch"),
     "MoE": ("Mixture-of-Experts routing is not compiled yet", "export a dense model"),
-    "ScatterElements": (_SELECTION, "scatter with constant indices is not supported either; use Concat or Where"),
+    "ScatterElements": (
+        _SELECTION,
+        "scatter with constant indices is not supported either; use Concat or Where",
+    ),
     "ScatterND": (_SELECTION, "scatter with constant indices is not supported either; use Concat or Where"),
     "OneHot": ("its indices are secret", "compute the one-hot vector from the client's inputs"),
 }
-_COMPARISONS = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "And", "Or", "Not", "Xor", "Sign")
+_COMPARISONS = (
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Equal",
+    "And",
+    "Or",
+    "Not",
+    "Xor",
+    "Sign",
+)
 
 
 def explain(node: ir.Node) -> Unsupported:
@@ -33,7 +56,9 @@ def explain(node: ir.Node) -> Unsupported:
     if node.op_type in _REASONS:
         return Unsupported(*_REASONS[node.op_type])
     if node.op_type in _COMPARISONS:
-        return Unsupported("it compares secret values", "compare the client's own inputs, or compare after the result")
+        return Unsupported(
+            "it compares secret values", "compare the client's own inputs, or compare after the result"
+        )
     if node.domain not in ("", "ai.onnx"):
         return Unsupported("it is not an operation of the ONNX standard", "export without fused operations")
     secrets = [str(v.name) for v in node.inputs if v is not None and str(visibility(v)) == "secret"]

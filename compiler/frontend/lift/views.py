@@ -19,7 +19,11 @@ def transpose(lifting: Lifting, node: ir.Node) -> Value:
     x = lifting.value(node.inputs[0])
     rank = len(shape(node.outputs[0]))
     permutation = tuple(int(p) for p in attribute(node, "perm", list(reversed(range(rank)))))
-    return lifting.emit(node, "transpose", x, permutation=permutation) if permutation != tuple(range(rank)) else x
+    return (
+        lifting.emit(node, "transpose", x, permutation=permutation)
+        if permutation != tuple(range(rank))
+        else x
+    )
 
 
 def expand(lifting: Lifting, node: ir.Node) -> Value:
@@ -31,7 +35,9 @@ def tile(lifting: Lifting, node: ir.Node) -> Value:
     x, source, target = lifting.value(node.inputs[0]), shape(present_inputs(node)[0]), shape(node.outputs[0])
     repeats = [t // s for s, t in zip(source, target, strict=True)]
     split = lifting.reshape(node, x, [d for s in source for d in (1, s)])
-    wide = lifting.emit(node, "expand", split, shape=tuple(d for r, s in zip(repeats, source, strict=True) for d in (r, s)))
+    wide = lifting.emit(
+        node, "expand", split, shape=tuple(d for r, s in zip(repeats, source, strict=True) for d in (r, s))
+    )
     return lifting.reshape(node, wide, target)
 
 
@@ -114,7 +120,9 @@ def _take(lifting: Lifting, node: ir.Node, value: Value, axis: int, flat: list[i
 
 def _embedding(lifting: Lifting, node: ir.Node, table: ir.Value, ids: ir.Value, axis: int) -> Value:
     if table.const_value is None:
-        raise Unsupported("it selects elements of a secret tensor at a private position", "select with constant positions")
+        raise Unsupported(
+            "it selects elements of a secret tensor at a private position", "select with constant positions"
+        )
     if axis != 0 or len(shape(table)) != 2:
         raise Unsupported("a lookup with private ids needs a table of rank 2 and axis 0")
     if str(visibility(ids)) == "secret":
@@ -127,7 +135,9 @@ def gather_many(lifting: Lifting, node: ir.Node) -> Value:
     source, index = present_inputs(node)
     indices = array(index)
     if indices is None:
-        raise Unsupported("it selects elements of a secret tensor at a private position", "select with constant positions")
+        raise Unsupported(
+            "it selects elements of a secret tensor at a private position", "select with constant positions"
+        )
     dims = shape(source)
     numbers = np.arange(int(np.prod(dims, dtype=np.int64))).reshape(dims)
     if node.op_type == "GatherElements":
@@ -147,7 +157,11 @@ def pad(lifting: Lifting, node: ir.Node) -> Value:
     assert source is not None
     amounts = array(pads)
     number = array(fill)
-    if str(attribute(node, "mode", "constant")) != "constant" or amounts is None or (number is not None and np.any(number)):
+    if (
+        str(attribute(node, "mode", "constant")) != "constant"
+        or amounts is None
+        or (number is not None and np.any(number))
+    ):
         raise Unsupported("only padding with zeros by constant amounts is supported")
     value = lifting.value(source)
     chosen = array(axes)
@@ -161,7 +175,9 @@ def pad(lifting: Lifting, node: ir.Node) -> Value:
         parts = [value]
         for amount, front in ((before, True), (after, False)):
             if amount:
-                zeros = lifting.constant(np.zeros((*dims[:axis], amount, *dims[axis + 1 :]), np.float32), hint="zeros")
+                zeros = lifting.constant(
+                    np.zeros((*dims[:axis], amount, *dims[axis + 1 :]), np.float32), hint="zeros"
+                )
                 parts = [zeros, *parts] if front else [*parts, zeros]
         if len(parts) > 1:
             value = lifting.emit(node, "concat", *parts, axis=axis)

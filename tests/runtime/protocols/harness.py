@@ -54,7 +54,7 @@ def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[by
         for i, p in enumerate(parsed)
     ]
     setup = b"".join(parties[0].setup_message(MASK_SEED))
-    assert len(setup) == parties[0].setup_bytes()
+    assert len(setup) == sum(parties[0].setup_sizes())
     parties[1].prepare(setup)
     queues: tuple[queue.Queue[bytes], queue.Queue[bytes]] = (queue.Queue(), queue.Queue())
     transcripts: tuple[list[bytes], list[bytes]] = ([], [])

@@ -1,0 +1,109 @@
+"""Writes the program folder (design.md 6): both party programs, weights, correlations, dumps, manifests."""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from safetensors.numpy import save_file
+
+from mpcc.codegen_templates import render
+from mpcc.compiler.backend.manifest import party_manifest, root_manifest
+from mpcc.compiler.backend.split import split
+from mpcc.compiler.cost.model import Cost
+from mpcc.compiler.frontend.imported import Imported
+from mpcc.ir.printer import print_operation, print_program
+from mpcc.ir.program import Program
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.program_folder import (
+    CORRELATIONS_NAME,
+    LOCAL_MODEL_NAME,
+    MANIFEST_NAME,
+    PROGRAM_NAME,
+    WEIGHTS_NAME,
+)
+
+CONSTANTS_NAME = "constants.safetensors"
+RANGES_NAME = "ranges.json"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What the pipeline hands to the backend. `dumps` are the programs after each pass, in order."""
+
+    imported: Imported
+    program: Program
+    dumps: list[tuple[str, Program]]
+    ranges: str
+    cost: Cost
+    options: dict[str, Any]
+    model_sha256: str
+
+
+def emit(compiled: Compiled, folder: Path) -> None:
+    """Write everything into `folder`, which exists and is empty. Raises OSError."""
+    weights, constants = _arrays(compiled.program)
+    local = compiled.imported.local_model
+    programs = split(compiled.program)
+    for party, program in enumerate(programs):
+        target = folder / f"party{party}"
+        target.mkdir()
+        (target / PROGRAM_NAME).write_text(party_text(program, party), encoding="utf-8")
+        save_file(constants, target / CONSTANTS_NAME)
+        launcher = target / "run"
+        launcher.write_text(render("run.py.j2", party=party, name=json.dumps(program.name)), encoding="utf-8")
+        launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    save_file(weights, folder / "party0" / WEIGHTS_NAME)
+    if local is not None:
+        onnx.save(local, folder / "party1" / LOCAL_MODEL_NAME)
+    (folder / CORRELATIONS_NAME).write_text(plan.to_json(plan.link(programs[0])), encoding="utf-8")
+    (folder / RANGES_NAME).write_text(compiled.ranges, encoding="utf-8")
+    (folder / "ir").mkdir()
+    for index, (name, dumped) in enumerate(compiled.dumps):
+        (folder / "ir" / f"{index:02}-{name}.mpcir").write_text(print_program(dumped), encoding="utf-8")
+    for party in (0, 1):
+        manifest = party_manifest(compiled, folder, party)
+        _write_json(folder / f"party{party}" / MANIFEST_NAME, manifest)
+    _write_json(folder / MANIFEST_NAME, root_manifest(compiled, folder))
+
+
+def party_text(program: Program, party: int) -> str:
+    """The program text of one party, with its ticks and totals as comments."""
+    exchanges = [o for o in program.operations if o.kind == "exchange"]
+    lines: list[list[str]] = [[]]
+    for operation in program.operations:
+        lines[-1].append(print_operation(operation))
+        if operation.kind == "exchange":
+            lines.append([])
+    empty = Program(program.name, program.stage, [], {}, program.attributes)
+    whole = print_program(Program(program.name, program.stage, [], program.outputs, program.attributes))
+    return render(
+        "party_program.mpc.j2",
+        party=party,
+        rounds=len(exchanges),
+        sent=sum(int(o.attributes["send"]) for o in exchanges),  # type: ignore[arg-type]
+        received=sum(int(o.attributes["receive"]) for o in exchanges),  # type: ignore[arg-type]
+        header=print_program(empty).splitlines()[0],
+        ticks=[tick for tick in lines if tick],
+        outputs=[line.strip() for line in whole.splitlines()[1:-1]],
+    )
+
+
+def _arrays(program: Program) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Party 0's weights (float32) and the public constants (int64) that the program reads."""
+    weights, constants = {}, {}
+    for operation in program.operations:
+        if operation.kind in ("weight", "constant"):
+            name = str(operation.attributes["name"])
+            target = weights if operation.kind == "weight" else constants
+            target[name] = np.ascontiguousarray(program.constants[name])
+    return weights, constants
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,74 @@
+"""The three manifests of a program folder. Party 1's holds nothing computed from a weight except the public formats."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpcc.runtime.program_folder import FORMAT, MANIFEST_NAME, file_sha256, seal_manifest
+
+if TYPE_CHECKING:
+    from mpcc.compiler.backend.emit import Compiled
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder but its own manifest and the parties' folders' contents it does not own."""
+    return {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).as_posix() != MANIFEST_NAME
+    }
+
+
+def _program_section(compiled: Compiled, folder: Path) -> dict[str, Any]:
+    """What both parties must agree on."""
+    root = folder if (folder / "party0").is_dir() else folder.parent
+    return {
+        "name": compiled.program.name,
+        "party0_sha256": file_sha256(root / "party0" / "program.mpc"),
+        "party1_sha256": file_sha256(root / "party1" / "program.mpc"),
+        "constants_sha256": file_sha256(root / "party1" / "constants.safetensors"),
+        "options": compiled.options,
+    }
+
+
+def party_manifest(compiled: Compiled, folder: Path, party: int) -> dict[str, Any]:
+    """The manifest of PROG/party0 or PROG/party1; `folder` is PROG."""
+    program = _program_section(compiled, folder)
+    if party == 0:
+        program["model_sha256"] = compiled.model_sha256
+    return seal_manifest(
+        {
+            "format": FORMAT,
+            "party": party,
+            "program": program,
+            "files": _files(folder / f"party{party}"),
+            "inputs": [_spec(i) for i in compiled.imported.inputs],
+            "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
+            "outputs": [asdict(o) for o in compiled.imported.outputs],
+            "predicted": compiled.cost.report(),
+        }
+    )
+
+
+def root_manifest(compiled: Compiled, folder: Path) -> dict[str, Any]:
+    """The manifest of PROG itself, which the dealer and the tools read."""
+    return seal_manifest(
+        {
+            "format": FORMAT,
+            "program": {**_program_section(compiled, folder), "model_sha256": compiled.model_sha256},
+            "files": _files(folder),
+            "inputs": [_spec(i) for i in compiled.imported.inputs],
+            "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
+            "outputs": [asdict(o) for o in compiled.imported.outputs],
+            "predicted": compiled.cost.report(),
+            "recognised": compiled.imported.recognised.counts,
+            "public": [asdict(p) for p in compiled.imported.public_scalars],
+        }
+    )
+
+
+def _spec(entry: Any) -> dict[str, Any]:
+    fields = asdict(entry)
+    return {**fields, "shape": list(fields["shape"])}

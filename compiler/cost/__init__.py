@@ -1,0 +1,1 @@
+"""Costs of a program before it runs: read from the protocols' declarations."""

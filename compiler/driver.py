@@ -1,0 +1,145 @@
+"""The pipeline from an ONNX file to a program folder: one function, a straight list of passes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpcc.compiler.backend.emit import Compiled, emit
+from mpcc.compiler.calibrate import Calibration, calibrate
+from mpcc.compiler.cost.model import cost_of
+from mpcc.compiler.frontend import import_model
+from mpcc.compiler.frontend.check import check_against_onnxruntime
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.program import Program
+from mpcc.ir.types import Range
+from mpcc.ir.verifier import verify
+from mpcc.passes.assign_rings import assign_rings
+from mpcc.passes.lower import Formats, lower
+from mpcc.passes.remove_dead import remove_dead
+
+IMPORT_TOLERANCE = 1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; see the command line's options."""
+
+    model: Path
+    output: Path
+    dims: dict[str, int] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    reveals: dict[str, str] = field(default_factory=dict)
+    samples: Sequence[dict[str, np.ndarray]] | None = None
+    ranges: Path | None = None
+    formats: Formats = field(default_factory=Formats)
+
+
+def compile_model(request: Request, tell: Tell) -> Compiled:
+    """Compile and write the folder, whole or not at all. `tell` gets one line a phase. Raises MpccError."""
+    _check_output(request.output)
+    tell("importing")
+    imported = import_model(request.model, request.dims, request.owners, request.reveals)
+    dumps: list[tuple[str, Program]] = [("import", imported.program)]
+    tell("calibrating")
+    calibration = _calibration(request, imported)
+    # The passes, in order. Each needs what the one before decided:
+    # lowering needs ranges; rings need every opening; the schedule and the split need rings.
+    tell("lowering")
+    reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
+    ranges, internals = widened(calibration, request.formats.safety)
+    lowered = lower(imported.program, ranges, internals, reveals, request.formats)
+    dumps.append(("lower", lowered))
+    program = assign_rings(remove_dead(lowered))
+    verify(program)
+    dumps.append(("assign-rings", program))
+    tell("writing")
+    compiled = Compiled(
+        imported=imported,
+        program=program,
+        dumps=dumps,
+        ranges=calibration.to_json(),
+        cost=cost_of(program),
+        options=_options(request),
+        model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
+    )
+    _write(compiled, request.output)
+    for warning in (*imported.recognised.warnings, *calibration.warnings):
+        tell(f"warning: {warning}")
+    return compiled
+
+
+def widened(
+    calibration: Calibration, safety: float
+) -> tuple[dict[str, Range], dict[tuple[str, str], Range]]:
+    """Calibrated ranges with the safety factor: of values by name, and inside operations by (name, quantity)."""
+    ranges = {name: Range(*interval).widen(safety) for name, interval in calibration.ranges.items()}
+    internals = {
+        (name, quantity): Range(*interval).widen(safety)
+        for name, quantities in calibration.internals.items()
+        for quantity, interval in quantities.items()
+    }
+    return ranges, internals
+
+
+def _calibration(request: Request, imported: Any) -> Calibration:
+    if request.ranges is not None:
+        return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
+    calibration = calibrate(imported, request.model, request.samples)
+    if request.samples:
+        error = check_against_onnxruntime(imported, request.model, request.samples[0])
+        magnitude = max((r[1] - r[0] for r in calibration.ranges.values()), default=1.0)
+        if not error <= IMPORT_TOLERANCE * max(1.0, magnitude):
+            raise MpccError(
+                "MPC-F050",
+                f"the imported program differs from onnxruntime by {error:.3g} on a calibration input",
+                remedy="this is a defect in mpcc: report it with the model's graph",
+            )
+    return calibration
+
+
+def _options(request: Request) -> dict[str, Any]:
+    return {
+        "dims": request.dims,
+        "owners": request.owners,
+        "reveals": request.reveals,
+        "correlations": "dealer",
+        "formats": vars(request.formats),
+    }
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise MpccError(
+            "MPC-C010",
+            "the output folder exists and is not empty",
+            where=str(output),
+            remedy="give a new folder with -o, or remove this one first",
+        )
+
+
+def _write(compiled: Compiled, output: Path) -> None:
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        emit(compiled, partial)
+        if output.exists():
+            output.rmdir()
+        os.rename(partial, output)
+    except OSError as error:
+        raise MpccError(
+            "MPC-C011",
+            f"the program folder cannot be written: {error.strerror}",
+            where=str(output),
+            remedy="check the folder's permissions and the free space",
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,63 @@
+"""Runs one party's program over a channel: what the party executables inject into a session."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.parser import parse
+from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.correlations.draw import CorrelationSource
+from mpcc.runtime.interpreter import Interpreter, output_fractions
+from mpcc.runtime.program_folder import PartyFolder
+from mpcc.runtime.ring import decode
+from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
+from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
+from mpcc.runtime.store import Session
+from mpcc.runtime.transport.channel import Channel
+
+
+def execute(
+    folder: PartyFolder, channel: Channel, session: Session, inputs: Arrays | None, progress: Progress
+) -> ExecutionResult:
+    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043, MPC-R044."""
+    program = parse(folder.program_text, str(folder.path / "program.mpc"))
+    arrays = inputs or {}
+    if folder.party == 1:
+        arrays = client_arrays(folder.local_model, folder.manifest["local_outputs"], arrays)
+    sources = Sources(arrays, load_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME))
+    offsets, length = plan.offsets(plan.link(program))
+    if folder.party == 1 and len(session.payload) != length:
+        raise MpccError(
+            "MPC-S013",
+            f"the session holds {len(session.payload)} bytes of correlations, the program draws {length}",
+            remedy="deal again for this program: mpcc deal",
+        )
+    correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
+    interpreter = Interpreter(program, folder.party, sources, correlations)
+    with channel.meter.counting("setup"):
+        _set_up(interpreter, channel, session)
+        channel.synchronise()
+    with channel.meter.counting("online"):
+        integers = interpreter.run(channel.exchange, progress)
+    fractions = output_fractions(program)
+    outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
+    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results}
+    counters = [
+        OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds) for name, m in interpreter.measured.items()
+    ]
+    dtypes = {spec.name: spec.dtype for spec in folder.outputs}
+    typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
+    return ExecutionResult(typed, counters)
+
+
+def _set_up(interpreter: Interpreter, channel: Channel, session: Session) -> None:
+    """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
+    if interpreter.index == 0:
+        assert session.weight_mask_seed is not None
+        for piece in interpreter.setup_message(session.weight_mask_seed):
+            channel.exchange(piece, 0)
+        return
+    received = b"".join(bytes(channel.exchange(b"", size)) for size in interpreter.setup_sizes())
+    interpreter.prepare(received)

@@ -1,0 +1,98 @@
+"""Where a party's source operations get their integers: inputs, party 1's local model, weights, public constants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from safetensors.numpy import load_file
+
+from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.ir.dialects.base import integer, integers
+from mpcc.ir.program import Operation
+from mpcc.runtime.ring import I64, encode
+
+CONSTANTS_NAME = "constants.safetensors"
+Arrays = dict[str, np.ndarray]
+
+
+class Sources:
+    """Encoded arrays of source operations. `inputs` are this party's inputs of the secure program, by name."""
+
+    def __init__(self, inputs: Arrays, weights: Arrays, constants: Arrays) -> None:
+        self.inputs = inputs
+        self._weights = weights
+        self._constants = constants
+        self._encoded: dict[tuple[str, int], I64] = {}
+
+    def __call__(self, operation: Operation) -> I64:
+        attributes = operation.attributes
+        name = str(attributes["name"])
+        if operation.kind == "constant":
+            return self._constants[name]
+        if operation.kind == "one_hot_input":
+            depth = integers(attributes, "shape")[-1]
+            return (self.inputs[name][..., None] == np.arange(depth)).astype(np.int64)
+        fraction = integer(attributes, "fraction")
+        if operation.kind == "weight":
+            key = (name, fraction)
+            if key not in self._encoded:
+                self._encoded[key] = encode(self._weights[name], fraction)
+            return self._encoded[key]
+        scale, offset = float(attributes.get("scale", 1.0)), float(attributes.get("offset", 0.0))  # type: ignore[arg-type]
+        shape = integers(attributes, "shape")
+        return encode(self.inputs[name].astype(np.float64) * scale + offset, fraction).reshape(shape)
+
+
+def load_arrays(path: Path | None) -> Arrays:
+    """A safetensors file. Raises MPC-R043 when it is damaged."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        return dict(load_file(path))
+    except Exception as error:  # the library's own error types are not public
+        raise MpccError(
+            "MPC-R043",
+            f"the file of arrays cannot be read: {type(error).__name__}",
+            where=str(path),
+            remedy="copy the folder again and completely, or compile the model again: mpcc compile",
+        ) from None
+
+
+def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]], inputs: Arrays) -> Arrays:
+    """Party 1's inputs of the secure program: graph inputs through its local model, checked. Raises MPC-R044.
+
+    Masks must be 0 or 1; where the model gives a row without any kept position no meaning, such a row is refused.
+    """
+    arrays = dict(inputs)
+    if local_model is not None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        session = onnxruntime.InferenceSession(str(local_model), options, providers=["CPUExecutionProvider"])
+        names = [o.name for o in session.get_outputs()]
+        feeds = {i.name: inputs[i.name] for i in session.get_inputs()}
+        arrays.update(zip(names, map(np.asarray, session.run(names, feeds)), strict=True))
+    with Diagnostics() as diagnostics:
+        for entry in local_outputs:
+            problem = _problem(arrays[entry["name"]], entry["check"], entry.get("max"))
+            if problem:
+                diagnostics.add(
+                    "MPC-R044",
+                    f"'{entry['name']}', computed from the inputs, {problem}",
+                    remedy="check the attention mask and the ids: every row needs a position to attend to",
+                )
+    return arrays
+
+
+def _problem(array: np.ndarray, check: str, high: int | None) -> str | None:
+    if not np.all(np.isfinite(array)):
+        return "is not finite"
+    if check == "ids" and (array.min(initial=0) < 0 or (high is not None and array.max(initial=0) > high)):
+        return f"has an id outside 0..{high}"
+    if check in ("keep", "keep_rows") and not np.isin(array, (0, 1)).all():
+        return "is no mask of 0 and 1"
+    if check == "keep_rows" and not (array != 0).any(axis=-1).all():
+        return "masks a whole row"
+    return None
