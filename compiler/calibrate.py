@@ -108,7 +108,8 @@ def calibrate(
     if samples is None:
         samples = generate_samples(imported.inputs, seed)
         result.warnings = (
-            "ranges were calibrated on generated inputs, which rarely reach what real ones do: give real inputs with --calibrate",
+            "ranges were calibrated on generated inputs, which rarely reach what real ones do: "
+            "give real inputs with --calibrate",
         )
     by_tensor: dict[str, list[str]] = {}
     for name, tensor in imported.tensor_names.items():

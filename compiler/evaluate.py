@@ -31,11 +31,10 @@ def evaluate(
     for index, operation in enumerate(program.operations):
         if operation.kind in ("input", "constant"):
             source = inputs if operation.kind == "input" else program.constants
-            array = np.asarray(source[str(operation.attributes["name"])])
-            if array.shape != operation.attributes["shape"]:
-                raise ValueError(
-                    f"{operation.attributes['name']}: shape {array.shape}, not {operation.attributes['shape']}"
-                )
+            name, shape = str(operation.attributes["name"]), operation.attributes["shape"]
+            array = np.asarray(source[name])
+            if array.shape != shape:
+                raise ValueError(f"{name}: shape {array.shape}, not {shape}")
             values[operation.result] = array.astype(np.float64) if array.dtype.kind == "f" else array
             continue
         operation_class = definition(program.stage, operation.kind)

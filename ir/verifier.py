@@ -155,25 +155,24 @@ class _Verifier:
     def _agrees(self, stated: Type, inferred: Type, is_source: bool) -> bool:
         """Whether a stated type may stand for the inferred one. Ranges are free.
 
-        A shared ring may be narrower: both parties drop top bits. A computed private or public value may be stated as
-        a share: the part of whoever does not know it is 0. Visibilities of computed values are left to the
-        information-flow check.
+        Visibilities of computed values are left to the information-flow check.
         """
         if isinstance(stated, TensorType) and isinstance(inferred, TensorType):
             same_visibility = stated.visibility is inferred.visibility or not is_source
             return same_visibility and (stated.dtype, stated.shape) == (inferred.dtype, inferred.shape)
         if isinstance(stated, RingType) and isinstance(inferred, RingType):
-            exact = stated.sharing in _EXACT
-            fits = (
-                stated.ring == inferred.ring
-                if exact
-                else stated.ring <= inferred.ring or not self._rings_assigned
-            )
-            as_share = stated.sharing is Sharing.SHARE and inferred.sharing in _EXACT and not is_source
-            same_sharing = stated.sharing is inferred.sharing or as_share
-            return (
-                fits
-                and same_sharing
-                and (stated.fraction, stated.shape) == (inferred.fraction, inferred.shape)
-            )
+            same = (stated.fraction, stated.shape) == (inferred.fraction, inferred.shape)
+            return same and _same_sharing(stated, inferred, is_source) and self._ring_fits(stated, inferred)
         return isinstance(stated, PendingType) and stated == inferred
+
+    def _ring_fits(self, stated: RingType, inferred: RingType) -> bool:
+        """The ring of a shared value may be narrower: both parties drop top bits."""
+        if stated.sharing in _EXACT:
+            return stated.ring == inferred.ring
+        return stated.ring <= inferred.ring or not self._rings_assigned
+
+
+def _same_sharing(stated: RingType, inferred: RingType, is_source: bool) -> bool:
+    """A computed private or public value may be stated as a share: 0 is the part of who does not know it."""
+    as_share = stated.sharing is Sharing.SHARE and inferred.sharing in _EXACT and not is_source
+    return stated.sharing is inferred.sharing or as_share

@@ -11,19 +11,20 @@ from mpcc.compiler.frontend.inputs import input_specs, label_inputs
 from mpcc.compiler.frontend.lift import lift
 from mpcc.compiler.frontend.lift.context import Lifting
 from mpcc.compiler.frontend.load import load_model
-from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.program import Builder, Stage
 from mpcc.passes.fold_public import fold_public
 from mpcc.passes.recognise.activations import recognise_activations
 from mpcc.passes.recognise.attention import recognise_attention_nodes
 from mpcc.passes.recognise.broadcasts import shrink_local_factors
 from mpcc.passes.recognise.counts import count
-from mpcc.passes.recognise.graph import Rewriter, has_static_shape, remove_dead, shape
+from mpcc.passes.recognise.graph import Rewriter, remove_dead, shape
 from mpcc.passes.recognise.linears import recognise_linears
-from mpcc.passes.recognise.masks import recognise_masks, select_by_factor
+from mpcc.passes.recognise.masks import recognise_masks
 from mpcc.passes.recognise.norms import recognise_norms
 from mpcc.passes.recognise.public_constants import declassify
 from mpcc.passes.recognise.scales import fold_scales
+from mpcc.passes.recognise.selects import select_by_factor
 from mpcc.passes.recognise.simplify import divisions_by_local_values, simplify
 from mpcc.passes.split_local import label, split_local
 
@@ -117,11 +118,7 @@ def _checked(given: dict[str, str], known: set[str], option: str, allowed: tuple
                     remedy=f"it has: {', '.join(sorted(known))}",
                 )
             elif party not in allowed:
-                short = ", ".join(
-                    k
-                    for k, v in _WHO.items()
-                    if (v in allowed and len(k) != 6) or (k == "public" and v in allowed)
-                )
+                short = ", ".join(k for k, v in _WHO.items() if v in allowed and not k.startswith("party"))
                 diagnostics.add(
                     "MPC-F009", f"{option} {name}={who}: not a party", remedy=f"use one of {short}"
                 )

@@ -54,7 +54,10 @@ def _attention_miss(
         if not pending or any(o.kind == "matmul" for o in pending):
             break
         pending = [
-            producers[v] for o in pending if o.kind in (*_VIEWS, "add", "sub", "mul") for v in o.operands
+            producers[v]
+            for o in pending
+            if o.kind in (*_VIEWS, "add", "sub", "mul", "tanh")
+            for v in o.operands
         ]
     if not any(o.kind == "matmul" for o in pending):
         return "its operand does not come from a product of two secret tensors"

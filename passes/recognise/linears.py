@@ -16,6 +16,7 @@ from mpcc.passes.recognise.graph import (
     array,
     attribute,
     inputs,
+    operands,
     origin,
     remove_dead,
     shape,

@@ -31,6 +31,7 @@ def fold_scales(rewrite: Rewriter) -> None:
     """Fold every product with a number, or with a vector after a linear, where the values between have no
     other use.
     """
+    remove_dead(rewrite.graph)
     for node in list(rewrite.graph):
         if node.op_type != "Mul" or node.domain != "":
             continue
@@ -38,6 +39,7 @@ def fold_scales(rewrite: Rewriter) -> None:
             if x is None or constant is None or x.const_value is not None or constant.const_value is None:
                 continue
             if shape(x) == shape(node.outputs[0]) and _fold(rewrite, node, x, constant):
+                rewrite.graph.remove(node, safe=True)  # else its operand would seem to have another use
                 break
     remove_dead(rewrite.graph)
 
@@ -102,7 +104,7 @@ class _Scale:
                 node.op_type in ("LayerNorm", "RmsNorm") and len(node.inputs) > 1
             )
         if node.op_type in _VIEWS:
-            return self.fits(node.inputs[0])
+            return self._constant(node.inputs[0]) or self.fits(node.inputs[0])
         if node.op_type == "Split":
             return self._columns(node, value) is not None
         if node.op_type == "Concat":

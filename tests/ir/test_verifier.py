@@ -260,6 +260,9 @@ def test_a_known_value_may_be_stated_as_a_share() -> None:
     text = SHARE.replace("  %s = serve", f"  {line}\n  %s = serve")
     assert problems(parse(text)) == []
     assert problems(parse(text.replace(line, line.replace("private1<64", "share<40")))) == []
+    for other in ("bits<40", "masked<40", "private0<64"):
+        found = problems(parse(text.replace(line, line.replace("private1<64", other))))
+        assert found[0][:2] == ("MPC-I024", "line 4: add")
 
 
 def test_before_rings_are_assigned_shares_may_be_wider() -> None:
