@@ -24,7 +24,7 @@ from mpcc.passes.recognise.masks import recognise_masks
 from mpcc.passes.recognise.norms import recognise_norms
 from mpcc.passes.recognise.public_constants import declassify
 from mpcc.passes.recognise.scales import fold_scales
-from mpcc.passes.recognise.selects import select_by_factor
+from mpcc.passes.recognise.selects import gather_by_one_hot, select_by_factor
 from mpcc.passes.recognise.simplify import divisions_by_local_values, simplify
 from mpcc.passes.split_local import label, split_local
 
@@ -75,6 +75,7 @@ def import_model(
     label(graph)
     divisions_by_local_values(rewrite)
     select_by_factor(rewrite, diagnostics)
+    gather_by_one_hot(rewrite)
     shrink_local_factors(rewrite)
     fold_scales(rewrite)
     remove_dead(graph)
@@ -119,8 +120,7 @@ def _checked(given: dict[str, str], known: set[str], option: str, allowed: tuple
                 )
             elif party not in allowed:
                 short = ", ".join(k for k, v in _WHO.items() if v in allowed and not k.startswith("party"))
-                diagnostics.add(
-                    "MPC-F009", f"{option} {name}={who}: not a party", remedy=f"use one of {short}"
-                )
+                remedy = f"use one of {short}"
+                diagnostics.add("MPC-F009", f"{option} {name}={who}: not a party", remedy=remedy)
             result[name] = party
     return result

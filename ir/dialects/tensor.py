@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -72,12 +72,14 @@ class Elementwise(TensorOperation):
         return [TensorType(joined_visibility(operands), "float", shape)]
 
 
-def _elementwise(name: str, arity: int, function: object, doc: str) -> type[Elementwise]:
+def _elementwise(
+    name: str, arity: int, function: Callable[..., np.ndarray], doc: str
+) -> type[OperationClass]:
     def evaluate(cls: type, operands: Arrays, attributes: Attributes) -> np.ndarray:
-        return np.asarray(function(*operands))  # type: ignore[operator]
+        return np.asarray(function(*operands))
 
     body = {"name": name, "arity": arity, "evaluate": classmethod(evaluate), "__doc__": doc}
-    return register(type(name.title(), (Elementwise,), body))  # type: ignore[arg-type]
+    return register(type(name.title(), (Elementwise,), body))
 
 
 @functools.cache
@@ -95,7 +97,7 @@ def _erf(x: np.ndarray) -> np.ndarray:
     low, high = table[index], table[index + 1]
     curve = slopes[0] * t * (1 - t) ** 2 - slopes[1] * t**2 * (1 - t)
     value = low + (high - low) * t**2 * (3 - 2 * t) + curve
-    return np.copysign(value, x)
+    return np.asarray(np.copysign(value, x))
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:
@@ -131,7 +133,7 @@ class Gelu(Elementwise):
         x = operands[0].astype(np.float64)
         if attributes["approximate"] == "tanh":
             return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
-        return 0.5 * x * (1 + _erf(x / math.sqrt(2)))
+        return np.asarray(0.5 * x * (1 + _erf(x / math.sqrt(2))))
 
 
 class View(TensorOperation):

@@ -24,8 +24,8 @@ SLACK = 1  # an opening or a truncation needs |x| < 2^(k-2): one bit beyond two'
 class Formats:
     """Fraction bits: activations, weights, embedding tables, probabilities; `safety` multiplies calibrated ranges."""
 
-    activation: int = 12
-    weight: int = 14
+    activation: int = 13
+    weight: int = 16
     table: int = 16
     probability: int = 16
     safety: float = 2.0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import onnx_ir as ir
 
-from mpcc.ir.dialects.tensor import Gelu, Silu
+from mpcc.ir.dialects.tensor import Gelu
 from mpcc.passes.recognise.graph import (
     Rewriter,
     attribute,
@@ -166,7 +166,7 @@ def _identify(root: ir.Value, leaf: ir.Value) -> tuple[str, float] | None:
     if not 0.5 < at_one < 1.0:
         return None
     alpha = math.log(at_one / (1.0 - at_one))
-    scaled = Silu.evaluate([alpha * _GRID], {}) / alpha
+    scaled = _GRID * _UNARY["Sigmoid"](alpha * _GRID)
     return ("silu", alpha) if np.allclose(y, scaled, rtol=0, atol=_TOLERANCE) else None
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import onnx_ir as ir
 
 from mpcc.passes.recognise.graph import (
-    MACRO,
     Rewriter,
     array,
     attribute,
@@ -19,6 +18,7 @@ from mpcc.passes.recognise.graph import (
     scalar,
     shape,
     single_use,
+    visibility,
 )
 
 
@@ -269,40 +269,42 @@ def _normalize(
 def _absorb_affine(rewrite: Rewriter, node: ir.Node) -> None:
     """norm(x) * gain and norm(x) + bias with constant vectors become the norm's own parameters."""
     for value, constant in (node.inputs, reversed(node.inputs)):
-        norm = None if value is None else value.producer()
-        data = array(constant)
-        if (
-            norm is None
-            or norm.domain != MACRO
-            or norm.op_type not in ("LayerNorm", "RmsNorm")
-            or data is None
-        ):
+        norm = producer(value, "LayerNorm", "RmsNorm")
+        if norm is None or value is None or constant is None:
             continue
-        assert value is not None
-        assert constant is not None
-        width, present = shape(value)[-1], len(norm.inputs)
-        fits = data.shape[-1:] == (width,) and data.size == width and len(data.shape) <= len(shape(value))
-        wanted = 1 if node.op_type == "Mul" else 2
-        if (
-            not fits
-            or not single_use(value)
-            or present != wanted
-            or (norm.op_type == "RmsNorm" and wanted == 2)
-        ):
+        width, data = shape(value)[-1], array(constant)
+        if data is None or not _is_vector(data, width, len(shape(value))):
             continue
-        parameter = (
+        is_gain = node.op_type == "Mul"
+        takes = len(norm.inputs) == 1 if is_gain else (norm.op_type == "LayerNorm" and len(norm.inputs) == 2)
+        # Parallel branches may share one core; each then gets a norm of its own.
+        if not takes or not (single_use(value) or (is_gain and _only_gains(value))):
+            continue
+        vector = (
             constant
             if data.shape == (width,)
-            else rewrite.constant(data.reshape(width), constant.meta["visibility"])
+            else rewrite.constant(data.reshape(width), visibility(constant))
         )
         attributes = {"epsilon": float(attribute(norm, "epsilon"))}
+        names = origin(norm, node)
+        operands = [*norm.inputs, vector]
         result = rewrite.macro(
-            node,
-            norm.op_type,
-            [*norm.inputs, parameter],
-            attributes,
-            result_shape=shape(value),
-            came_from=origin(norm, node),
+            node, norm.op_type, operands, attributes, result_shape=shape(value), came_from=names
         )
         rewrite.replace(node.outputs[0], result)
         return
+
+
+def _is_vector(data: np.ndarray | None, width: int, rank: int) -> bool:
+    return data is not None and data.shape[-1:] == (width,) and data.size == width and data.ndim <= rank
+
+
+def _only_gains(value: ir.Value) -> bool:
+    """Whether all that reads a norm's core are products with constant vectors."""
+    width, rank = shape(value)[-1], len(shape(value))
+    users = [use.node for use in value.uses()]
+    others = [
+        next((v for v in user.inputs if v is not value), None) for user in users if user.op_type == "Mul"
+    ]
+    vectors = all(_is_vector(array(v), width, rank) for v in others)
+    return len(others) == len(users) and vectors and not value.is_graph_output()

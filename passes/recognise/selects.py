@@ -1,6 +1,8 @@
-"""Selection by a condition that party 1 knows, or that is public: a product with 0 and 1 instead."""
+"""Selection by a condition or a position that party 1 knows: products with 0 and 1 instead."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import onnx_ir as ir
@@ -10,6 +12,7 @@ from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import (
     Rewriter,
     array,
+    attribute,
     is_float,
     is_known_locally,
     operands,
@@ -59,3 +62,49 @@ def select_by_factor(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
             target = rewrite.integers(*shape(node.outputs[0]))
             result = rewrite.emit(node, "Expand", [result, target], came_from=names)
         rewrite.replace(node.outputs[0], result)
+
+
+def gather_by_one_hot(rewrite: Rewriter) -> None:
+    """Rows of a secret tensor at positions known to party 1: a product with one-hot rows that party 1 makes.
+
+    Gather on any axis, and GatherND without batch dimensions.
+    """
+    for node in list(rewrite.graph):
+        if node.op_type not in ("Gather", "GatherND") or node.domain != "" or len(node.inputs) != 2:
+            continue
+        data, index = operands(node, 2)
+        if visibility(data) is not Visibility.SECRET or visibility(index) is not Visibility.PARTY1:
+            continue
+        if is_float(data) and not attribute(node, "batch_dims", 0):
+            _one_hot_product(rewrite, node, data, index)
+
+
+def _one_hot_product(rewrite: Rewriter, node: ir.Node, data: ir.Value, index: ir.Value) -> None:
+    dims, axis = shape(data), 0
+    if node.op_type == "Gather":
+        axis = int(attribute(node, "axis", 0)) % len(dims)
+        front = [axis, *(i for i in range(len(dims)) if i != axis)]
+        data = rewrite.emit(node, "Transpose", [data], {"perm": front})
+        index = rewrite.emit(node, "Reshape", [index, rewrite.integers(*shape(index), 1)])
+    depth = shape(index)[-1]
+    used, rest = shape(data)[:depth], shape(data)[depth:]
+    sizes = rewrite.integers(*used)
+    strides = rewrite.integers(*(math.prod(used[i + 1 :]) for i in range(depth)))
+    index = rewrite.emit(node, "Cast", [index], {"to": int(ir.DataType.INT64)})
+    wrapped = rewrite.emit(node, "Mod", [rewrite.emit(node, "Add", [index, sizes]), sizes])
+    flat = rewrite.emit(
+        node, "ReduceSum", [rewrite.emit(node, "Mul", [wrapped, strides]), rewrite.integers(-1)]
+    )
+    rows = rewrite.constant(np.arange(math.prod(used), dtype=np.int64))
+    hit = rewrite.emit(node, "Equal", [flat, rows])
+    one_hot = rewrite.emit(node, "Cast", [hit], {"to": int(ir.DataType.FLOAT)})
+    positions = shape(index)[:-1]
+    left = rewrite.emit(node, "Reshape", [one_hot, rewrite.integers(math.prod(positions), math.prod(used))])
+    right = rewrite.emit(node, "Reshape", [data, rewrite.integers(math.prod(used), math.prod(rest))])
+    product = rewrite.emit(node, "MatMul", [left, right])
+    result = rewrite.emit(node, "Reshape", [product, rewrite.integers(*positions, *rest)])
+    if axis:
+        order = len(positions)
+        back = [*range(order, order + axis), *range(order), *range(order + axis, order + len(rest))]
+        result = rewrite.emit(node, "Transpose", [result], {"perm": back})
+    rewrite.replace(node.outputs[0], result)
