@@ -77,6 +77,6 @@ def fit(name: str, radius: float, max_error: float, max_harmonics: int = 96) -> 
             best = series
         if error <= max_error:
             return series
-        count += 2 if count < 16 else 4
+        count += 2
     assert best is not None
     return best

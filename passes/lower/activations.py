@@ -12,11 +12,12 @@ from mpcc.passes.approximations.series import fit
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
 from mpcc.passes.lower.products import comparison, open_for_product, selected
 
-ARGUMENT_FRACTION = 11
+ARGUMENT_FRACTION = 13
+ARGUMENT_BITS = 18  # the table of cosines has 2^18 entries
 AMPLITUDE_FRACTION = 28
-PUBLIC_FRACTION = 14
-SECRET_FRACTION = 13
-MAX_ERROR = 5e-4
+PUBLIC_FRACTION = 15
+SECRET_FRACTION = 14
+MAX_ERROR = 1e-4  # on a radius up to 12; wider series are allowed more, their harmonics are dealt
 SERIES_SAFETY = 1.25  # beyond the calibrated range, on top of nothing: a series has no use for a factor of two
 
 
@@ -43,12 +44,13 @@ def _series(context: Context, operation: Operation, name: str) -> tuple[Value, V
     x = context.plain_share(operation.operands[0])
     extent = context.internal(operation.result, "input")
     radius = max(1.0, extent.magnitude / context.formats.safety * SERIES_SAFETY)
-    series = fit(name, radius, MAX_ERROR * max(1.0, radius / 16))
-    narrow = context.at_fraction(x, ARGUMENT_FRACTION)
+    series = fit(name, radius, MAX_ERROR * max(1.0, radius / 12) ** 1.5)
+    fraction = min(ARGUMENT_FRACTION, ARGUMENT_BITS - series.period_log2)
+    narrow = context.at_fraction(x, fraction)
     value = context.emit(
         "sine_series",
         narrow,
-        bits=series.period_log2 + ARGUMENT_FRACTION,
+        bits=series.period_log2 + fraction,
         odd=series.odd,
         harmonics=series.harmonics,
         amplitudes=tuple(round(a * 2.0**AMPLITUDE_FRACTION) for a in series.amplitudes),

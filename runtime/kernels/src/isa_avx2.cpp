@@ -24,9 +24,10 @@ struct Tile {
             const __m256i b = Lanes::load(panel), b_high = _mm256_srli_epi64(b, 32);
 #pragma GCC unroll 4
             for (size_t r = 0; r < Rows; ++r) {
-                const u64 value = a[r * lda + k];
-                const __m256i a_low = _mm256_set1_epi32(static_cast<int>(value));
-                const __m256i a_high = _mm256_set1_epi32(static_cast<int>(value >> 32));
+                const u64* value = a + r * lda + k;
+                int high;  // a load of its own: a broadcast from memory is cheaper than a shift
+                std::memcpy(&high, reinterpret_cast<const u8*>(value) + 4, 4);
+                const __m256i a_low = Lanes::set(*value), a_high = _mm256_set1_epi32(high);
                 low[r] = _mm256_add_epi64(low[r], _mm256_mul_epu32(a_low, b));
                 cross[r] = _mm256_add_epi64(cross[r], _mm256_mul_epu32(a_low, b_high));
                 cross[r] = _mm256_add_epi64(cross[r], _mm256_mul_epu32(a_high, b));

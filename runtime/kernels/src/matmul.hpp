@@ -40,13 +40,18 @@ struct Matmul {
         }
     }
 
+    template <bool First>
+    static void add_row(const u64* tile, size_t columns, u64 mask, u64* c) {
+        for (size_t i = 0; i < columns; ++i) c[i] = (First ? tile[i] : c[i] + tile[i]) & mask;
+    }
+
     static void add_tile(const u64* tile, size_t width, size_t rows, size_t columns, bool first, u64 mask, u64* c,
                          size_t ldc) {
         for (size_t row = 0; row < rows; ++row, tile += width, c += ldc) {
-            if (first)
-                for (size_t i = 0; i < columns; ++i) c[i] = tile[i] & mask;
+            if (columns == strip)
+                first ? add_row<true>(tile, strip, mask, c) : add_row<false>(tile, strip, mask, c);
             else
-                for (size_t i = 0; i < columns; ++i) c[i] = (c[i] + tile[i]) & mask;
+                first ? add_row<true>(tile, columns, mask, c) : add_row<false>(tile, columns, mask, c);
         }
     }
 

@@ -41,6 +41,13 @@ u64 gather_bits(const u8* bytes) {
     return (eight & 0x0101010101010101) * 0x0102040810204080 >> 56;
 }
 
+// The inverse: byte i keeps bit i of its copy of the eight, and any bit left becomes a one.
+void spread_bits(u64 eight, u8* bytes) {
+    const u64 kept = (eight & 0xff) * 0x0101010101010101 & 0x8040201008040201;
+    const u64 ones = (kept + 0x7f7f7f7f7f7f7f7f) >> 7 & 0x0101010101010101;
+    std::memcpy(bytes, &ones, 8);
+}
+
 }  // namespace
 
 void expand_all(const u8* key, u64 stream, size_t count, int bits, u64* out) {
@@ -139,6 +146,8 @@ void planes_pack_all(const u8* bits, size_t count, u64* words) {
 
 void planes_unpack_all(const u64* words, size_t count, u8* bits) {
     run_ranges(count, 64, 1 << 18, [&](size_t first, size_t last) {
-        for (size_t i = first; i < last; ++i) bits[i] = static_cast<u8>(words[i / 64] >> (i % 64) & 1);
+        const size_t whole = last / 8 * 8;
+        for (size_t i = first; i < whole; i += 8) spread_bits(words[i / 64] >> (i % 64), bits + i);
+        for (size_t i = whole; i < last; ++i) bits[i] = static_cast<u8>(words[i / 64] >> (i % 64) & 1);
     });
 }

@@ -1,0 +1,92 @@
+"""The lowered program in the clear, on the integers that the parties would share: `mpcc simulate`.
+
+Every share-stage operation has a plain meaning beside its protocol; a secure run differs from it by the roundings of
+truncations and shifts only, at most one unit in the last place each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.parser import parse
+from mpcc.ir.program import Operation, Program, Stage, Value
+from mpcc.ir.types import RingType
+from mpcc.runtime.program_folder import LOCAL_MODEL_NAME, WEIGHTS_NAME, load_program_folder
+from mpcc.runtime.protocols import protocols
+from mpcc.runtime.protocols.local import SourceProtocol
+from mpcc.runtime.ring import I64, decode
+from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
+
+Arrays = dict[str, np.ndarray]
+Watch = Callable[[Value, I64], None]
+Progress = Callable[[int, int], None]  # operations done, of all
+
+
+def share_program(folder: Path) -> Program:
+    """The last share-stage program among the dumps in PROG/ir. Raises MPC-C030, MPC-I0.. for a damaged dump."""
+    for path in sorted((folder / "ir").glob("*.mpcir"), reverse=True):
+        program = parse(path.read_text(encoding="utf-8"), str(path))
+        if program.stage is Stage.SHARE:
+            return program
+    raise MpccError(
+        "MPC-C030",
+        "the folder has no dump of a share-stage program",
+        where=str(folder / "ir"),
+        remedy="give the folder that mpcc compile wrote, whole",
+    )
+
+
+def simulate(
+    folder: Path, inputs: Arrays, *, watch: Watch | None = None, progress: Progress = lambda done, total: None
+) -> Arrays:
+    """The program's outputs by name, decoded, in the dtypes of the graph.
+
+    `inputs` are the client's, by graph input name. `watch` sees every value's integers as they are computed.
+    Raises MPC-R020.. for a damaged folder, MPC-R044 for inputs that the program refuses.
+    """
+    manifest = load_program_folder(folder).manifest
+    program = share_program(folder)
+    local = folder / "party1" / LOCAL_MODEL_NAME
+    arrays = client_arrays(local if local.exists() else None, manifest["local_outputs"], inputs)
+    weights = load_arrays(folder / "party0" / WEIGHTS_NAME)
+    constants = load_arrays(folder / "party1" / CONSTANTS_NAME)
+    integers = evaluate(program, Sources(arrays, weights, constants), watch, progress)
+    dtypes = {entry["name"]: entry["dtype"] for entry in manifest["outputs"]}
+    return {
+        name: np.asarray(decode(integers[name], ring(value).fraction), dtype=dtypes[name])
+        for name, value in program.outputs.items()
+    }
+
+
+def evaluate(
+    program: Program, sources: Callable[[Operation], I64], watch: Watch | None, progress: Progress
+) -> dict[str, I64]:
+    """Integers of a share-stage program's outputs; a value is dropped after its last use."""
+    last = {v: i for i, o in enumerate(program.operations) for v in (*o.operands, *o.results)}
+    kept = set(program.outputs.values())
+    values: dict[Value, I64] = {}
+    for index, operation in enumerate(program.operations):
+        protocol = protocols[operation.kind]
+        if issubclass(protocol, SourceProtocol):
+            result = sources(operation)
+        else:
+            result = protocol.plain(operation, [values[v] for v in operation.operands])
+        values[operation.result] = result
+        if watch is not None:
+            watch(operation.result, result)
+        for value in (*operation.operands, *operation.results):
+            if last[value] == index and value not in kept:
+                values.pop(value, None)
+        progress(index + 1, len(program.operations))
+    return {name: values[value] for name, value in program.outputs.items()}
+
+
+def ring(value: Value) -> RingType:
+    """The ring type of a share-stage value."""
+    if not isinstance(value.type, RingType):
+        raise TypeError(f"%{value.name} is no share-stage value")
+    return value.type

@@ -1,0 +1,62 @@
+"""Both parties of a compiled program in one process, over the in-process transport: quick, with the same bytes."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.executor import execute
+from mpcc.runtime.program_folder import load_party_folder
+from mpcc.runtime.session import ExecutionResult
+from mpcc.runtime.store import Session
+from mpcc.runtime.transport.channel import Counters
+from mpcc.runtime.transport.in_process import channel_pair
+
+
+@dataclass
+class SecureRun:
+    outputs: dict[str, np.ndarray]
+    online: tuple[Counters, Counters]
+    setup: tuple[Counters, Counters]
+
+
+def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 120) -> SecureRun:
+    """Deal one session in memory and run both parties in two threads."""
+    operations = plan.from_json((program / "correlations.json").read_text())
+    seeds = (secrets.token_bytes(16), secrets.token_bytes(16))
+    mask_seed, session_id = secrets.token_bytes(16), secrets.token_bytes(16)
+    payload = b"".join(Dealing(seeds, mask_seed).corrections(operations))
+    sessions = (
+        Session(session_id, seeds[0], memoryview(b""), mask_seed),
+        Session(session_id, seeds[1], memoryview(payload), None),
+    )
+    channels = channel_pair(timeout)
+    results: list[ExecutionResult | BaseException | None] = [None, None]
+
+    def work(party: int) -> None:
+        try:
+            folder = load_party_folder(program / f"party{party}")
+            given = inputs if party == 1 else None
+            results[party] = execute(folder, channels[party], sessions[party], given, lambda done, total: None)
+        except BaseException as error:
+            results[party] = error
+            channels[party].close()
+
+    threads = [threading.Thread(target=work, args=(party,)) for party in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in reversed(results):
+        if isinstance(result, BaseException):
+            raise result
+    outputs = results[1].outputs  # type: ignore[union-attr]
+    counters = [channel.meter.counters for channel in channels]
+    return SecureRun(
+        outputs, (counters[0]["online"], counters[1]["online"]), (counters[0]["setup"], counters[1]["setup"])
+    )
