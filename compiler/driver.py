@@ -17,12 +17,14 @@ from mpcc.compiler.calibrate import Calibration, calibrate
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import check_against_onnxruntime
+from mpcc.compiler.samples import split_samples
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
 from mpcc.ir.verifier import verify
 from mpcc.passes.assign_rings import assign_rings
 from mpcc.passes.lower import Formats, lower
+from mpcc.passes.lower.context import ShareOf
 from mpcc.passes.remove_dead import remove_dead
 
 IMPORT_TOLERANCE = 1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
@@ -56,7 +58,8 @@ def compile_model(request: Request, tell: Tell) -> Compiled:
     tell("lowering")
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
     ranges, internals = widened(calibration, request.formats.safety)
-    lowered = lower(imported.program, ranges, internals, reveals, request.formats)
+    shares: dict[str, ShareOf] = {}
+    lowered = lower(imported.program, ranges, internals, reveals, request.formats, shares)
     dumps.append(("lower", lowered))
     program = assign_rings(remove_dead(lowered))
     verify(program)
@@ -70,6 +73,8 @@ def compile_model(request: Request, tell: Tell) -> Compiled:
         cost=cost_of(program),
         options=_options(request),
         model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
+        model_path=str(request.model.absolute()),
+        shares=shares,
     )
     _write(compiled, request.output)
     for warning in (*imported.recognised.warnings, *calibration.warnings):
@@ -93,9 +98,10 @@ def widened(
 def _calibration(request: Request, imported: Any) -> Calibration:
     if request.ranges is not None:
         return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
-    calibration = calibrate(imported, request.model, request.samples)
-    if request.samples:
-        error = check_against_onnxruntime(imported, request.model, request.samples[0])
+    samples = split_samples(imported.inputs, request.samples) if request.samples else None
+    calibration = calibrate(imported, request.model, samples)
+    if samples:
+        error = check_against_onnxruntime(imported, request.model, samples[0])
         magnitude = max((r[1] - r[0] for r in calibration.ranges.values()), default=1.0)
         if not error <= IMPORT_TOLERANCE * max(1.0, magnitude):
             raise MpccError(

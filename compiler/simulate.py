@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mpcc.ir.diagnostics import MpccError
-from mpcc.ir.parser import parse
-from mpcc.ir.program import Operation, Program, Stage, Value
+from mpcc.compiler.dumps import read_share_program
+from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
 from mpcc.runtime.program_folder import LOCAL_MODEL_NAME, WEIGHTS_NAME, load_program_folder
 from mpcc.runtime.protocols import protocols
@@ -26,30 +25,16 @@ Watch = Callable[[Value, I64], None]
 Progress = Callable[[int, int], None]  # operations done, of all
 
 
-def share_program(folder: Path) -> Program:
-    """The last share-stage program among the dumps in PROG/ir. Raises MPC-C030, MPC-I0.. for a damaged dump."""
-    for path in sorted((folder / "ir").glob("*.mpcir"), reverse=True):
-        program = parse(path.read_text(encoding="utf-8"), str(path))
-        if program.stage is Stage.SHARE:
-            return program
-    raise MpccError(
-        "MPC-C030",
-        "the folder has no dump of a share-stage program",
-        where=str(folder / "ir"),
-        remedy="give the folder that mpcc compile wrote, whole",
-    )
-
-
 def simulate(
     folder: Path, inputs: Arrays, *, watch: Watch | None = None, progress: Progress = lambda done, total: None
 ) -> Arrays:
     """The program's outputs by name, decoded, in the dtypes of the graph.
 
     `inputs` are the client's, by graph input name. `watch` sees every value's integers as they are computed.
-    Raises MPC-R020.. for a damaged folder, MPC-R044 for inputs that the program refuses.
+    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for inputs that the program refuses.
     """
     manifest = load_program_folder(folder).manifest
-    program = share_program(folder)
+    program = read_share_program(folder)
     local = folder / "party1" / LOCAL_MODEL_NAME
     arrays = client_arrays(local if local.exists() else None, manifest["local_outputs"], inputs)
     weights = load_arrays(folder / "party0" / WEIGHTS_NAME)

@@ -10,7 +10,7 @@ from types import TracebackType
 
 
 class MpccError(Exception):
-    """One error with a stable code such as MPC-F012.
+    """One error with a stable code such as MPC-F006.
 
     The letter names the room: C command line, F frontend, I ir, P passes, R runtime and transport,
     S stores and correlations, K kernels.

@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx_ir as ir
-import onnxruntime
 
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.types import Visibility
+from mpcc.passes.evaluate_node import evaluate_node
 from mpcc.passes.recognise.contrib import expand_contrib
 from mpcc.passes.recognise.graph import (
     MACRO,
     ORIGIN,
+    UNTYPED,
     VISIBILITY,
     Rewriter,
     array,
@@ -33,7 +33,6 @@ from mpcc.passes.recognise.graph import (
     visibility,
 )
 
-UNTYPED = "untyped"
 _QUANTISED = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul"}
 _SMALL_INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
 # Never evaluated at compile time: every run must draw anew.
@@ -197,40 +196,3 @@ def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
 def _mark_untyped(node: ir.Node) -> None:
     for value in node.outputs:
         value.meta[UNTYPED] = True
-
-
-def evaluate_node(node: ir.Node, opset: int) -> list[np.ndarray]:
-    """Run one node on its constant operands with onnxruntime."""
-    feeds: dict[str, np.ndarray] = {}
-    infos: list[onnx.ValueInfoProto] = []
-    names: dict[int, str] = {}
-    for value in node.inputs:
-        if value is None or id(value) in names:
-            continue
-        names[id(value)] = name = f"i{len(names)}"
-        assert value.const_value is not None
-        feeds[name] = np.asarray(value.const_value.numpy())
-        infos.append(
-            onnx.helper.make_tensor_value_info(name, int(value.const_value.dtype), list(feeds[name].shape))
-        )
-    proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
-    proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
-    proto.input.extend("" if v is None else names[id(v)] for v in node.inputs)
-    proto.output.extend("" if v.name == "" else f"o{i}" for i, v in enumerate(node.outputs))
-    results = [onnx.ValueInfoProto(name=name) for name in proto.output if name]
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph([proto], "fold", infos, results),
-        opset_imports=[onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid("com.microsoft", 1)],
-        ir_version=10,
-    )
-    return [np.asarray(a) for a in run_session(model.SerializeToString(), feeds)]
-
-
-def run_session(model: bytes | str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """One run on the CPU, without graph optimisation, on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, feeds))

@@ -11,17 +11,28 @@ from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.interpreter import Interpreter, output_fractions
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.ring import decode
+from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
 from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
 from mpcc.runtime.store import Session
 from mpcc.runtime.transport.channel import Channel
 
+_WATCHED = "watched "  # before the names of watched values among a program's outputs
+
 
 def execute(
-    folder: PartyFolder, channel: Channel, session: Session, inputs: Arrays | None, progress: Progress
+    folder: PartyFolder,
+    channel: Channel,
+    session: Session,
+    inputs: Arrays | None,
+    progress: Progress,
+    watched: dict[str, I64] | None = None,
 ) -> ExecutionResult:
-    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043, MPC-R044."""
+    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043, MPC-R044.
+
+    `watched`, whose keys name values of the program, gets what this party holds of them: for `mpcc verify`, which
+    runs both parties in one process. A value that only the other party holds is taken out.
+    """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
     arrays = inputs or {}
     if folder.party == 1:
@@ -39,8 +50,13 @@ def execute(
     with channel.meter.counting("setup"):
         _set_up(interpreter, channel, session)
         channel.synchronise()
+    watch = {_WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())}
+    program.outputs.update(watch)
     with channel.meter.counting("online"):
         integers = interpreter.run(channel.exchange, progress)
+    if watched is not None:
+        watched.clear()
+        watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
     nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results}

@@ -61,18 +61,17 @@ def main(folder: Path, arguments: list[str], executor: Executor | None = None) -
     except MpccError as error:
         print(error.render(), file=sys.stderr)
         return FAILURE
-    run = executor or _interpreter()
     command, action = (_client_command, _ask) if party == 1 else (_server_command, _serve)
     return run_command(
         command,
         arguments,
         f"{folder.name}/run",
-        lambda options, events: action(folder, run, events, **options),
+        lambda options, events: action(folder, executor or _interpreter(), events, **options),
     )
 
 
 def _interpreter() -> Executor:
-    from mpcc.runtime.executor import execute  # here, so that --help and tests do not load it
+    from mpcc.runtime.executor import execute  # here: --help needs no interpreter
 
     return execute
 

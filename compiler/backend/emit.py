@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.frontend.imported import Imported
 from mpcc.ir.printer import print_operation, print_program
 from mpcc.ir.program import Program
+from mpcc.passes.lower.context import ShareOf
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.program_folder import (
     CORRELATIONS_NAME,
@@ -30,11 +31,16 @@ from mpcc.runtime.program_folder import (
 
 CONSTANTS_NAME = "constants.safetensors"
 RANGES_NAME = "ranges.json"
+LAYERS_NAME = "layers.json"
+MODEL_NAME = "model.json"
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What the pipeline hands to the backend. `dumps` are the programs after each pass, in order."""
+    """What the pipeline hands to the backend. `dumps` are the programs after each pass, in order.
+
+    `shares` says where each tensor-stage value went, `model_path` where the model lay: for `mpcc verify`.
+    """
 
     imported: Imported
     program: Program
@@ -43,6 +49,8 @@ class Compiled:
     cost: Cost
     options: dict[str, Any]
     model_sha256: str
+    model_path: str = ""
+    shares: dict[str, ShareOf] = field(default_factory=dict)
 
 
 def emit(compiled: Compiled, folder: Path) -> None:
@@ -63,6 +71,10 @@ def emit(compiled: Compiled, folder: Path) -> None:
         onnx.save(local, folder / "party1" / LOCAL_MODEL_NAME)
     (folder / CORRELATIONS_NAME).write_text(plan.to_json(plan.link(programs[0])), encoding="utf-8")
     (folder / RANGES_NAME).write_text(compiled.ranges, encoding="utf-8")
+    live = {v.name for o in compiled.program.operations for v in o.results}
+    shares = {name: asdict(s) for name, s in compiled.shares.items() if {s.share, s.row_factor} <= {*live, None}}
+    _write_json(folder / LAYERS_NAME, shares)
+    _write_json(folder / MODEL_NAME, {"path": compiled.model_path})
     (folder / "ir").mkdir()
     for index, (name, dumped) in enumerate(compiled.dumps):
         (folder / "ir" / f"{index:02}-{name}.mpcir").write_text(print_program(dumped), encoding="utf-8")

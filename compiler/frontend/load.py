@@ -22,6 +22,7 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
     """
     proto = _parse(path)
     _check_external_data(proto, path)
+    _move_accidents(proto)
     _check_model(proto, path)
     _check_opset(proto)
     if proto.functions:
@@ -137,6 +138,15 @@ def _external_problem(folder: Path, entries: dict[str, str]) -> str | None:
     if offset < 0 or length < 0 or offset + length > target.stat().st_size:
         return f"reaches beyond the end of '{location}'"
     return None
+
+
+def _move_accidents(proto: onnx.ModelProto) -> None:
+    """onnxruntime's optimiser writes this operation into the standard's domain (onnxruntime issue 20658)."""
+    found = [node for node in proto.graph.node if node.op_type == "SimplifiedLayerNormalization"]
+    for node in found:
+        node.domain = "com.microsoft"
+    if found and all(o.domain != "com.microsoft" for o in proto.opset_import):
+        proto.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
 
 
 def _check_model(proto: onnx.ModelProto, path: Path) -> None:

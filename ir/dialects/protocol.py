@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from mpcc.ir.dialects.base import broadcast, expect_count, integer, integers, register, ring
 from mpcc.ir.dialects.share import ShareOperation
 from mpcc.ir.program import Attributes
 from mpcc.ir.types import RingType, Sharing, Type
 
+MAX_CARRY_BLOCKS = 12  # a carry node over L blocks takes 3 * 2^(L-1) products of masks
+MAX_EXPONENT_BITS = 28  # both tables of the exponential are computed when a program is loaded
+SINE_TABLE_FRACTION = 30
 
 def _share(types: list[Type], index: int, bits: int) -> RingType:
     """A share operand whose ring holds at least `bits` bits."""
@@ -143,13 +148,15 @@ class Product(ShareOperation):
                 raise ValueError("product: coefficients must be lists")
             if kind == "bits":
                 x = ring(operands, index, Sharing.MASKED_BITS)
-                if len(row) != 1 + x.shape[0]:
-                    raise ValueError(f"product: {len(row)} coefficients for {x.shape[0]} bits")
+                if not x.shape or len(row) != 1 + x.shape[0]:
+                    raise ValueError(f"product: {len(row)} coefficients for bits of shape {x.shape}")
                 shapes.append(x.shape[1:])
             elif kind in ("value", "polynomial"):
                 x = ring(operands, index, Sharing.MASKED)
                 if (kind == "value") != (len(row) == 0) or (kind == "value" and fraction != x.fraction):
                     raise ValueError(f"product: coefficients or fraction do not fit a {kind}")
+                if x.ring < 2:
+                    raise ValueError("product: a masked value needs 2 bits at least")
                 shapes.append(x.shape)
             else:
                 raise ValueError(f"product: unknown factor '{kind}'")
@@ -184,10 +191,13 @@ class LessThan(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        x = _share(operands, 0, integer(attributes, "bits"))
-        if not 1 <= integer(attributes, "width") <= 6:
-            raise ValueError("less_than: width must be within 1..6")
-        return [RingType(Sharing.BITS, 1, 0, (len(integers(attributes, "thresholds")), *x.shape))]
+        bits, width, count = integer(attributes, "bits"), integer(attributes, "width"), len(integers(attributes, "thresholds"))
+        x = _share(operands, 0, bits)
+        if bits < 2 or not 1 <= width <= 6 or bits - 1 > width * MAX_CARRY_BLOCKS:
+            raise ValueError(f"less_than: bits at least 2, width within 1..6, at most {MAX_CARRY_BLOCKS} blocks")
+        if not count:
+            raise ValueError("less_than: no threshold")
+        return [RingType(Sharing.BITS, 1, 0, (count, *x.shape))]
 
 
 @register
@@ -208,6 +218,8 @@ class RowReaches(ShareOperation):
         x = _share(operands, 0, bits)
         if not 1 <= bits <= 10 or not 1 <= levels < 2**bits or not x.shape:
             raise ValueError("row_reaches: bits within 1..10, levels below 2^bits, rank at least 1")
+        if not 1 <= x.shape[-1] < 2**16:
+            raise ValueError("row_reaches: a row has 1 to 65535 elements")
         return [RingType(Sharing.BITS, 1, 0, (levels, *x.shape[:-1], 1))]
 
 
@@ -222,8 +234,14 @@ class Exponential(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        x = _share(operands, 0, integer(attributes, "bits"))
-        return [RingType(Sharing.SHARE, 64, integer(attributes, "fraction"), x.shape)]
+        bits, fraction = integer(attributes, "bits"), integer(attributes, "fraction")
+        x = _share(operands, 0, bits)
+        if not 1 <= bits <= MAX_EXPONENT_BITS or x.fraction < 0:
+            raise ValueError(f"exponential: bits within 1..{MAX_EXPONENT_BITS}, fraction bits not negative")
+        growth = math.ceil(2.0 ** (bits - 1 - x.fraction) * math.log2(math.e))
+        if not growth + 2 <= fraction <= 62:
+            raise ValueError(f"exponential: this domain needs a fraction within {growth + 2}..62, got {fraction}")
+        return [RingType(Sharing.SHARE, 64, fraction, x.shape)]
 
 
 @register
@@ -249,11 +267,19 @@ class SineSeries(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        x = _share(operands, 0, integer(attributes, "bits"))
-        if len(integers(attributes, "harmonics")) != len(integers(attributes, "amplitudes")):
-            raise ValueError("sine_series: one amplitude a harmonic")
-        fraction = integer(attributes, "public_fraction") + integer(attributes, "secret_fraction")
-        return [RingType(Sharing.SHARE, 64, fraction, x.shape)]
+        bits, harmonics, amplitudes = (
+            integer(attributes, "bits"),
+            integers(attributes, "harmonics"),
+            integers(attributes, "amplitudes"),
+        )
+        x = _share(operands, 0, bits)
+        if bits < 2 or not harmonics or len(harmonics) != len(amplitudes) or min(harmonics) < 0:
+            raise ValueError("sine_series: bits at least 2, one amplitude a harmonic, harmonics not negative")
+        public, secret = integer(attributes, "public_fraction"), integer(attributes, "secret_fraction")
+        cut = integer(attributes, "amplitude_fraction") + SINE_TABLE_FRACTION - public
+        if not 0 <= cut <= 62 or not 0 <= secret <= 62 or max(map(abs, amplitudes)) >= 1 << (62 - SINE_TABLE_FRACTION):
+            raise ValueError("sine_series: amplitudes or fractions exceed 63 bits")
+        return [RingType(Sharing.SHARE, 64, public + secret, x.shape)]
 
 
 @register
@@ -268,6 +294,8 @@ class OneHot(ShareOperation):
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
         bits = integer(attributes, "bits")
+        if not 1 <= bits <= 16:
+            raise ValueError("one_hot: bits within 1..16")
         x = _share(operands, 0, bits)
         return [RingType(Sharing.SHARE, 64, 0, (*x.shape, 2**bits))]
 

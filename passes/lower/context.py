@@ -45,6 +45,17 @@ class Lowered:
     bias: np.ndarray | None = None
 
 
+@dataclass(frozen=True)
+class ShareOf:
+    """Which share-stage value stands for a tensor-stage value, by name, and what is still to be applied to it:
+    `row_factor`, a share, or with `affine` the gain and bias of a normalisation. For reports of errors by layer.
+    """
+
+    share: str
+    row_factor: str | None
+    affine: bool
+
+
 Rule = Callable[["Context", Operation], Lowered]
 rules: dict[str, Rule] = {}
 
@@ -219,9 +230,11 @@ def lower(
     internals: dict[tuple[str, str], Range],
     reveals: dict[str, str],
     formats: Formats | None = None,
+    shares: dict[str, ShareOf] | None = None,
 ) -> Program:
     """The share-stage program, at the widest rings. `reveals` maps output names to party0, party1 or public.
 
+    `shares`, if given, is filled by names of tensor-stage values.
     Raises MpccError: MPC-P010 (no range), MPC-P011 (no lowering), and what the rules raise.
     """
     context = Context(source, ranges, internals, formats or Formats())
@@ -238,9 +251,16 @@ def lower(
         context.values[operation.result] = rule(context, operation)
     for name, value in source.outputs.items():
         _reveal(context, name, value, reveals.get(name, "party1"))
+    if shares is not None:
+        shares.update((value.name, _share_of(lowered)) for value, lowered in context.values.items())
     program = context.builder.program
     program.attributes = {"reveals": tuple(f"{n}={reveals.get(n, 'party1')}" for n in source.outputs)}
     return program
+
+
+def _share_of(lowered: Lowered) -> ShareOf:
+    factor = lowered.row_factor.name if lowered.row_factor is not None else None
+    return ShareOf(lowered.share.name, factor, lowered.gain is not None or lowered.bias is not None)
 
 
 def _reveal(context: Context, name: str, value: Value, to: str) -> None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.passes.recognise.graph import (
+    UNTYPED,
     Rewriter,
     array,
     attribute,
@@ -38,9 +39,10 @@ def recognise_attention_nodes(rewrite: Rewriter, diagnostics: Diagnostics) -> No
                     remedy="export with opset 18 or without this option",
                     where=", ".join(origin(node)),
                 )
+                for value in node.outputs:
+                    value.meta[UNTYPED] = True
         elif node.op_type == "RotaryEmbedding":
             _rotary(rewrite, node)
-    diagnostics.raise_if_any()
     remove_dead(rewrite.graph)
 
 

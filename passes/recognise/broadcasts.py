@@ -9,7 +9,15 @@ import numpy as np
 import onnx_ir as ir
 
 from mpcc.ir.types import Visibility
-from mpcc.passes.recognise.graph import Rewriter, array, attribute, is_float, shape, visibility
+from mpcc.passes.recognise.graph import (
+    Rewriter,
+    array,
+    attribute,
+    is_float,
+    reduction_axes,
+    shape,
+    visibility,
+)
 
 _ELEMENTWISE = {
     *(
@@ -69,6 +77,11 @@ def uniform_axes(value: ir.Value) -> set[int]:
         permutation = attribute(node, "perm", list(reversed(range(len(dims)))))
         inner = uniform_axes(source)
         return ones | {i for i, axis in enumerate(permutation) if axis in inner}
+    if node.op_type in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"):
+        left = [a for a in range(len(shape(source))) if a not in reduction_axes(node)]
+        inner = uniform_axes(source)
+        kept = enumerate(range(len(shape(source))) if attribute(node, "keepdims", 1) else left)
+        return ones | {i for i, axis in kept if axis in inner}
     if node.op_type in ("Unsqueeze", "Squeeze", "Reshape"):
         return ones | _after_reshape(source, dims)
     return ones

@@ -13,11 +13,8 @@ Rule = Callable[[Rewriter, ir.Node], ir.Value | None]
 
 
 def expand_contrib(rewrite: Rewriter, node: ir.Node) -> bool:
-    """Replace a fused node by what it means; False when there is no rule for it.
-
-    `SimplifiedLayerNormalization` sits in the default domain by accident (onnxruntime issue 20658).
-    """
-    if node.domain != "com.microsoft" and node.op_type != "SimplifiedLayerNormalization":
+    """Replace a fused node by what it means; False when there is no rule for it."""
+    if node.domain != "com.microsoft":
         return False
     rule = _RULES.get(node.op_type)
     rewrite.inserted.clear()

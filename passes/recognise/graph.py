@@ -17,10 +17,12 @@ import onnx.shape_inference
 import onnx_ir as ir
 
 from mpcc.ir.types import Visibility
+from mpcc.passes.evaluate_node import evaluate_node
 
 MACRO = "mpcc"
 VISIBILITY = "visibility"
 ORIGIN = "origin"
+UNTYPED = "untyped"  # reported already; what depends on it is passed over
 SOURCE = "source"  # the ONNX constant that a rewritten constant was computed from
 
 
@@ -109,6 +111,19 @@ def operands(node: ir.Node, count: int) -> list[ir.Value]:
 
 def present_inputs(node: ir.Node) -> list[ir.Value]:
     return [value for value in node.inputs if value is not None]
+
+
+def reduction_axes(node: ir.Node) -> tuple[int, ...]:
+    """Axes of an ONNX reduction, nonnegative and ascending; attribute or input, whichever the opset has."""
+    assert node.inputs[0] is not None
+    rank = len(shape(node.inputs[0]))
+    axes = attribute(node, "axes")
+    if axes is None:
+        data = array(inputs(node, 2)[1])
+        axes = [] if data is None else [int(a) for a in data.reshape(-1)]
+        if not axes:
+            axes = [] if attribute(node, "noop_with_empty_axes", 0) else range(rank)
+    return tuple(sorted(int(a) % rank for a in axes))
 
 
 def join(values: Iterable[ir.Value | None]) -> Visibility:
@@ -223,11 +238,13 @@ class Rewriter:
         attributes: Mapping[str, Any] | None = None,
         came_from: tuple[str, ...] = (),
     ) -> ir.Value:
-        """A plain ONNX node in front of `before`; returns its first output.
+        """A plain ONNX node in front of `before`; returns its first output, a constant if all operands are.
 
         Raises ValueError when onnx's shape inference rejects it.
         """
         node = ir.node(operation, operands, attributes)
+        if all(v is None or v.const_value is not None for v in operands):
+            return self.constant(evaluate_node(node, self.opset)[0], join(operands))
         if not infer_types(node, self.opset):
             raise ValueError(
                 f"{operation} does not fit shapes {[shape(v) for v in operands if v is not None]}"

@@ -14,6 +14,7 @@ from mpcc.passes.recognise.graph import (
     inputs,
     origin,
     producer,
+    reduction_axes,
     remove_dead,
     scalar,
     shape,
@@ -25,7 +26,7 @@ from mpcc.passes.recognise.graph import (
 def recognise_norms(rewrite: Rewriter) -> None:
     """Rewrite to mpcc.LayerNorm, mpcc.RmsNorm and mpcc.L2Normalize over the last axis."""
     for node in list(rewrite.graph):
-        if node.op_type in ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"):
+        if node.op_type in ("LayerNormalization", "RMSNormalization"):
             _single_node(rewrite, node)
         elif node.op_type == "LpNormalization" and int(attribute(node, "p", 2)) == 2:
             assert node.inputs[0] is not None
@@ -116,19 +117,6 @@ class _Reduced:
     axis: int
     mean: bool
     nodes: tuple[ir.Node, ...]
-
-
-def reduction_axes(node: ir.Node) -> tuple[int, ...]:
-    """Axes of an ONNX reduction, nonnegative and ascending; attribute or input, whichever the opset has."""
-    assert node.inputs[0] is not None
-    rank = len(shape(node.inputs[0]))
-    axes = attribute(node, "axes")
-    if axes is None:
-        data = array(inputs(node, 2)[1])
-        axes = [] if data is None else [int(a) for a in data.reshape(-1)]
-        if not axes:
-            axes = [] if attribute(node, "noop_with_empty_axes", 0) else range(rank)
-    return tuple(sorted(int(a) % rank for a in axes))
 
 
 def _squares(value: ir.Value | None) -> _Reduced | None:

@@ -1,13 +1,14 @@
 """Kernels on ring elements and bit planes: native code where it can run, else NumPy; `isa()` says which.
 
 MPCC_KERNELS=numpy forces the NumPy twins. MPCC_ISA=portable|avx2|avx512|avx512ifma forces a level of the
-native core (an ImportError if the processor lacks it), MPCC_THREADS its number of threads (default: all
-cores). `twin` documents each function.
+native core, MPCC_THREADS its number of threads (default: all cores); a value that cannot be used is error
+MPC-K001. `twin` documents each function.
 """
 
 import importlib.util
 import os
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.kernels.subsets import carry_subsets
 from mpcc.runtime.kernels.tables import cosine_table, exp_table
 from mpcc.runtime.kernels.twin import element_bytes
@@ -28,18 +29,25 @@ if os.environ.get("MPCC_KERNELS") == "numpy" or importlib.util.find_spec(_EXTENS
         unpack,
     )
 else:
-    from mpcc.runtime.kernels._native import (
-        carry_node,
-        compare_leaves,
-        expand,
-        isa,
-        matmul,
-        pack,
-        planes_pack,
-        planes_unpack,
-        sine_series,
-        unpack,
-    )
+    try:
+        from mpcc.runtime.kernels._native import (
+            carry_node,
+            compare_leaves,
+            expand,
+            isa,
+            matmul,
+            pack,
+            planes_pack,
+            planes_unpack,
+            sine_series,
+            unpack,
+        )
+    except ImportError as error:
+        raise MpccError(
+            "MPC-K001",
+            str(error),
+            remedy="correct or unset MPCC_ISA and MPCC_THREADS; MPCC_KERNELS=numpy runs without native code",
+        ) from error
 
 __all__ = [
     "carry_node",

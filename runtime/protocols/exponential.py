@@ -56,8 +56,8 @@ def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[U64, U64, int, 
 
     Computed with correctly rounded decimal arithmetic: identical on every machine.
     """
-    low = (j - 1) // 2
-    scale = 63 - (s0 + growth + 1) + f - low  # fine < 2^(low - f) (1 + small): its integer stays below the headroom
+    low = min((j - 1) // 2, f)  # the argument of `fine` stays below 1
+    scale = 63 - (s0 + growth + 1) + f - low  # fine < 2^(low - f + 1): its integer stays below the headroom
     scale = min(scale, 60)
     context = decimal.Context(prec=50)
     unit = context.divide(decimal.Decimal(1), decimal.Decimal(2**f))
@@ -105,9 +105,7 @@ class Exponential(ProtocolClass):
         s, t = Scales(operation), drawn["mask"]
         low = signed(t, s.j).astype(np.float64) * 2.0**-s.f - s.half
         high = t.astype(np.float64) * 2.0**-s.f - 2 * s.half
-        both = np.stack([low, high])
-        # arguments at or above 0 belong to openings that cannot occur for x < 0
-        factors = np.rint(np.exp(np.minimum(both, 0.0)) * 2.0**s.s1).astype(np.uint64)
+        factors = np.rint(np.exp(np.stack([low, high])) * 2.0**s.s1).astype(np.uint64)
         return Dealt({"factors": reduce(factors, ring_type(operation).ring).reshape(-1)})
 
     @classmethod

@@ -7,6 +7,7 @@ Sources: SecureML (S&P 2017), Delphi (USENIX Security 2020), ABY2.0 (USENIX Secu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -69,7 +70,7 @@ class Linear(ServerLinear):
 
     @classmethod
     def product(cls, x: U64, w: U64, bits: int) -> U64:
-        rows = np.ascontiguousarray(reduce(x, bits)).reshape(1, -1, w.shape[0])
+        rows = np.ascontiguousarray(reduce(x, bits)).reshape(1, math.prod(x.shape[:-1]), w.shape[0])
         columns = np.ascontiguousarray(reduce(w, bits))[None]
         return kernels.matmul(rows, columns, bits).reshape(*x.shape[:-1], w.shape[1])
 

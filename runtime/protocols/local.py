@@ -153,7 +153,7 @@ class MatMulPublic(PublicFactor):
     @classmethod
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         x, c = arrays
-        rows = np.ascontiguousarray(x).reshape(1, -1, c.shape[0])
+        rows = np.ascontiguousarray(x).reshape(1, math.prod(x.shape[:-1]), c.shape[0])
         product = kernels.matmul(rows, np.ascontiguousarray(c)[None], 64)
         return product.reshape(*x.shape[:-1], c.shape[1])
 

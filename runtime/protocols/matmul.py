@@ -5,6 +5,7 @@ Source: Beaver, CRYPTO 1991; one mask a value, shared by all products that read 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -20,8 +21,9 @@ from mpcc.runtime.values import Masked, RuntimeValue
 def batched_matmul(a: U64, b: U64, bits: int) -> U64:
     """[.., m, k] x [.., k, n] mod 2^bits with broadcasting batch axes."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(-1, *a.shape[-2:])
-    right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(-1, *b.shape[-2:])
+    count = math.prod(batch)
+    left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(count, *a.shape[-2:])
+    right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(count, *b.shape[-2:])
     product = kernels.matmul(np.ascontiguousarray(reduce(left, bits)), np.ascontiguousarray(reduce(right, bits)), bits)
     return product.reshape(*batch, a.shape[-2], b.shape[-1])
 

@@ -54,6 +54,7 @@ class Factor:
         """The dealer's atoms, each [variants, *shape], as integers mod 2^64."""
         if self.kind == "bits":
             return [mask]
+        mask = reduce(mask, self.ring.ring)
         both = np.stack([to_ring(signed(mask, self.ring.ring)), mask])
         powers = [both]
         for _ in range(self.atoms - 1):
@@ -107,6 +108,11 @@ def terms_of(factors: list[Factor]) -> list[tuple[int, ...]]:
     return [choice for choice in choices if any(choice)]
 
 
+def slot_name(term: tuple[int, ...]) -> str:
+    """A name of its own for every term, powers of two digits included."""
+    return "_".join(map(str, term))
+
+
 def term_shape(factors: list[Factor], term: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of a term's slot: one axis of variants for every factor that takes part, then their broadcast shape."""
     parts = [f for f, atom in zip(factors, term, strict=True) if atom]
@@ -128,7 +134,7 @@ class Product(ProtocolClass):
     def slots(cls, operation: Operation) -> list[Slot]:
         factors, bits = factors_of(operation), ring_type(operation).ring
         return [
-            Slot("".join(map(str, term)), Role.DERIVED, math.prod(term_shape(factors, term)), bits)
+            Slot(slot_name(term), Role.DERIVED, math.prod(term_shape(factors, term)), bits)
             for term in terms_of(factors)
         ]
 
@@ -147,7 +153,7 @@ class Product(ProtocolClass):
             value = np.ones((), dtype=np.uint64)
             for position, i in enumerate(involved):
                 value = value * _spread(atoms[i][term[i] - 1], position, len(involved), rank)
-            derived["".join(map(str, term))] = reduce(value, bits).reshape(-1)
+            derived[slot_name(term)] = reduce(value, bits).reshape(-1)
         return Dealt(derived)
 
     @classmethod
@@ -159,7 +165,7 @@ class Product(ProtocolClass):
         if party.index == 0:
             total = total + math.prod([p[0] for p, _ in publics], start=np.ones((), np.uint64))
         for term in terms_of(factors):
-            share = drawn["".join(map(str, term))].reshape(term_shape(factors, term))
+            share = drawn[slot_name(term)].reshape(term_shape(factors, term))
             involved = [i for i, atom in enumerate(term) if atom]
             for i in involved:  # each step consumes the leading variants axis
                 share = cls._contract(share, publics[i][0][term[i]], publics[i][1], len(involved) - 1 - involved.index(i))

@@ -114,8 +114,7 @@ class RowReaches(ProtocolClass):
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         s = Shape(operation)
-        top = s.low + s.levels
-        inside = np.where(operands[0] <= top, operands[0], s.low)
-        reached = inside.max(axis=-1, keepdims=True)
-        levels = np.arange(s.low + 1, top + 1).reshape(-1, *(1,) * reached.ndim)
+        above = (operands[0] - s.low) % (1 << s.bits)
+        reached = np.where(above <= s.levels, above, 0).max(axis=-1, keepdims=True)
+        levels = np.arange(1, s.levels + 1).reshape(-1, *(1,) * reached.ndim)
         return (reached[None] >= levels).astype(np.int64)

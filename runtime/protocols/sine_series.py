@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mpcc.ir.dialects.base import integer, integers
+from mpcc.ir.dialects.protocol import SINE_TABLE_FRACTION
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
@@ -33,7 +34,6 @@ from mpcc.runtime.ring import I64, U64, reduce, to_ring
 from mpcc.runtime.values import RuntimeValue
 
 TABLE_BITS = 18  # index bits of the cosine table; an argument with more is cut off
-TABLE_FRACTION = 30
 
 
 @implements("sine_series")
@@ -74,11 +74,11 @@ class SineSeries(ProtocolClass):
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
         delta = yield from masked_difference(party, share, drawn["mask"], bits)
-        cut = integer(attributes, "amplitude_fraction") + TABLE_FRACTION - integer(attributes, "public_fraction")
+        cut = integer(attributes, "amplitude_fraction") + SINE_TABLE_FRACTION - integer(attributes, "public_fraction")
         result = kernels.sine_series(
             delta,
             drawn["harmonics"].reshape(2 * len(harmonics), -1),
-            kernels.cosine_table(min(bits, TABLE_BITS), TABLE_FRACTION),
+            kernels.cosine_table(min(bits, TABLE_BITS), SINE_TABLE_FRACTION),
             np.array(integers(attributes, "amplitudes"), dtype=np.int64),
             harmonics,
             bits,

@@ -2,7 +2,8 @@
 
 x' = x + 2^(k-2) >= 0 has the one-sided wrap w = msb(y0) or msb(y1) over its shares, and 1 - w is a product of two
 private bits. Each party opens its bit under its own dealt bit (alpha, beta); shares of alpha beta make the product.
-Party 0 first adds 2^f - 1, which makes the rounding stochastic and unbiased and keeps multiples of 2^f exact.
+Party 0 rounds its share up and party 1 down, which makes the rounding stochastic and unbiased and keeps multiples of
+2^f exact; as the top bits are those of the shares of x' itself, this holds for every x in [-2^(k-2), 2^(k-2)).
 Opened: u xor alpha and v xor beta, uniform. Sources: Cheetah (USENIX Security 2022), BumbleBee (NDSS 2025).
 """
 
@@ -27,7 +28,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, constant, reduce
+from mpcc.runtime.ring import I64, U64, constant, mask, reduce
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -65,7 +66,7 @@ class Truncate(ProtocolClass):
         k = source.ring
         share = as_share(party, operands[0], source).reshape(-1)
         if party.index == 0:
-            share = share + constant((1 << (k - 2)) + (1 << bits) - 1)
+            share = share + constant(1 << (k - 2))
         share = reduce(share, k)
         drawn = party.draw(operation)
         own = drawn["alpha" if party.index == 0 else "beta"]
@@ -79,7 +80,8 @@ class Truncate(ProtocolClass):
         total = share >> np.uint64(bits)
         if party.index == 0:  # mine * theirs is public; -w 2^(k-f) = (both_clear - 1) 2^(k-f)
             both_clear = both_clear + mine * theirs - np.uint64(1)
-            total = total - constant(1 << (k - 2 - bits))
+            round_up = (share & mask(bits)) != 0
+            total = total + round_up - constant(1 << (k - 2 - bits))
         total = total + (both_clear << np.uint64(k - bits))
         return reduce(total, result.ring).reshape(result.shape)
 

@@ -9,6 +9,7 @@ The best of several runs is printed: other work on the machine only ever makes a
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ def matmul_rows(table: Table, threads: int) -> None:
         limit = LIMITS.get(kernels.isa(), (0.0, 0.0))[bits > 52] * threads
         for batch, m, k, n in SHAPES:
             a, b = ring(bits, batch, m, k), ring(bits, batch, k, n)
-            seconds = best_seconds(lambda a=a, b=b, bits=bits: kernels.matmul(a, b, bits))
+            seconds = best_seconds(partial(kernels.matmul, a, b, bits))
             rate = batch * m * k * n / seconds / 1e9
             shape = f"{batch} x {m}x{k}x{n}"
             table.add_row(
@@ -64,7 +65,7 @@ def matmul_rows(table: Table, threads: int) -> None:
 def stream_rows(table: Table) -> None:
     n = 1 << 22
     for bits in (1, 20, 52, 64):
-        seconds = best_seconds(lambda bits=bits: kernels.expand(bytes(16), 1, n, bits))
+        seconds = best_seconds(partial(kernels.expand, bytes(16), 1, n, bits))
         size = n * kernels.element_bytes(bits)
         rate = f"{n / seconds / 1e9:.2f} Gelem/s, {size / seconds / 1e9:.1f} GB/s of AES"
         table.add_row(f"expand {bits} bits", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
@@ -72,8 +73,8 @@ def stream_rows(table: Table) -> None:
         values = ring(bits, n)
         packed = kernels.pack(values, bits)
         for name, call in (
-            ("pack", lambda values=values, bits=bits: kernels.pack(values, bits)),
-            ("unpack", lambda packed=packed, bits=bits: kernels.unpack(packed, n, bits)),
+            ("pack", partial(kernels.pack, values, bits)),
+            ("unpack", partial(kernels.unpack, packed, n, bits)),
         ):
             seconds = best_seconds(call)
             rate = f"{8 * n / seconds / 1e9:.1f} GB/s of uint64"
@@ -85,24 +86,24 @@ def protocol_rows(table: Table) -> None:
     words, blocks = n // 64, 5
     thresholds = ring(20, 3)
     leaves = (ring(20, n), ring(16, blocks, n), ring(64, words), thresholds, bits, width, 0)
-    seconds = best_seconds(lambda: kernels.compare_leaves(*leaves))
+    seconds = best_seconds(partial(kernels.compare_leaves, *leaves))
     rate = f"{3 * n / seconds / 1e9:.2f} G comparisons/s"
     table.add_row("compare_leaves 20 bits", f"3 x {n}", f"{1e6 * seconds:.0f}", rate, "")
     opened, products = ring(64, 2 * blocks - 2, words), ring(64, len(kernels.carry_subsets(blocks)), words)
-    seconds = best_seconds(lambda: kernels.carry_node(opened, products, 0))
+    seconds = best_seconds(partial(kernels.carry_node, opened, products, 0))
     table.add_row("carry_node", f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G carries/s", "")
     table_14, one_to = kernels.cosine_table(14, 14), np.arange(1, terms + 1)
     shares, delta = ring(32, 2 * terms, n), ring(14, n)
     seconds = best_seconds(
-        lambda: kernels.sine_series(delta, shares, table_14, one_to * 1000, one_to, 14, 12, 32, False)
+        partial(kernels.sine_series, delta, shares, table_14, one_to * 1000, one_to, 14, 12, 32, False)
     )
     rate = f"{n * terms / seconds / 1e9:.2f} G terms/s"
     table.add_row(f"sine_series {terms} terms", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
     bits_of = ring(1, n).astype(np.uint8)
     plane = kernels.planes_pack(bits_of)
     for name, call in (
-        ("planes_pack", lambda: kernels.planes_pack(bits_of)),
-        ("planes_unpack", lambda: kernels.planes_unpack(plane, n)),
+        ("planes_pack", partial(kernels.planes_pack, bits_of)),
+        ("planes_unpack", partial(kernels.planes_unpack, plane, n)),
     ):
         seconds = best_seconds(call)
         table.add_row(name, f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G bits/s", "")

@@ -27,12 +27,26 @@ DENSE = (
 
 
 def build(signature: str, body: str, opset: int = 17, **weights: np.ndarray) -> onnx.ModelProto:
-    """A model from onnx's text form: `(float[2] x) => (float[2] y)`, then statements; weights become initializers."""
+    """A model from onnx's text form: `(float[2] x) => (float[2] y)` and statements; weights are initializers."""
     text = f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft" : 1]>\ng {signature} {{ {body} }}'
     model = onnx.parser.parse_model(text)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in weights.items())
     for index, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{index}"
+    return model
+
+
+def with_secret_inputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same on float inputs that neither party knows: the client's input plus a weight, one `add` each."""
+    for value in reversed(model.graph.input):
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+            width = value.type.tensor_type.shape.dim[-1].dim_value
+            hidden = onnx.numpy_helper.from_array(weight(width, seed=9), f"{value.name}_hidden")
+            model.graph.initializer.append(hidden)
+            names = [f"{value.name}_client", hidden.name]
+            addition = onnx.helper.make_node("Add", names, [value.name], name=f"hidden_{value.name}")
+            model.graph.node.insert(0, addition)
+            value.name += "_client"
     return model
 
 
@@ -56,7 +70,7 @@ def ints(*values: int) -> np.ndarray:
 
 def imported(folder: Path, model: onnx.ModelProto, tolerance: float = 1e-5, **dims: int) -> Imported:
     """Import and require that the program equals onnxruntime on generated inputs."""
-    path = save(folder, model)
+    path = save(folder, with_secret_inputs(model))
     result = import_model(path, dims, {}, {})
     for sample in generate_samples(result.inputs, seed=1, count=4):
         assert check_against_onnxruntime(result, path, sample) < tolerance
@@ -64,5 +78,6 @@ def imported(folder: Path, model: onnx.ModelProto, tolerance: float = 1e-5, **di
 
 
 def kinds(result: Imported) -> Counter[str]:
-    """How many operations of each kind, sources left out."""
-    return Counter(o.kind for o in result.program.operations if o.kind not in ("constant", "input"))
+    """How many operations of each kind; sources and the additions that made the inputs secret are left out."""
+    operations = [o for o in result.program.operations if o.kind not in ("constant", "input")]
+    return Counter(o.kind for o in operations if not any(n.startswith("hidden_") for n in o.onnx_nodes))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TIMEOUT = 4.0  # seconds the parties wait for each other
+TIMEOUT = 3.0  # seconds the parties wait for each other
 BAR = 10.0  # seconds within which every side must have ended
 
 

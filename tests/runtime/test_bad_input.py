@@ -14,6 +14,7 @@ import pytest
 from tests.runtime.fake_program import INPUT, build_program, deal, write_input
 from tests.runtime.party_processes import BAR, Parties
 
+BRIEF = ("--timeout", "0.5")  # for a party whose peer cannot come
 Change = Callable[[Path], object]
 
 
@@ -74,7 +75,7 @@ def test_a_server_that_cannot_start(tmp_path: Path, change: Change, code: str) -
     """The client meanwhile finds nobody listening."""
     with set_up(tmp_path).running() as parties:
         change(tmp_path)
-        client = parties.ask(unused_port())
+        client = parties.ask(unused_port(), *BRIEF)
         assert parties.start_server().error() == code
         assert client.error() == "MPC-R003"
 
@@ -99,7 +100,7 @@ def test_a_client_that_cannot_start(tmp_path: Path, change: Change, code: str) -
     """The server meanwhile waits for it, for as long as it was told to."""
     with set_up(tmp_path).running() as parties:
         change(tmp_path)
-        server, port = parties.serve()
+        server, port = parties.serve(*BRIEF)
         assert parties.ask(port).error() == code
         assert server.error() == "MPC-R002"
     (tmp_path / "y.npz").unlink(missing_ok=True)
@@ -137,15 +138,15 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 
 def test_a_peer_that_never_comes(tmp_path: Path) -> None:
     with set_up(tmp_path).running() as parties:
-        client = parties.ask(unused_port())
-        server, _ = parties.serve()
+        client = parties.ask(unused_port(), *BRIEF)
+        server, _ = parties.serve(*BRIEF)
         assert server.error() == "MPC-R002"
         assert client.error() == "MPC-R003"
 
 
 def test_a_peer_that_says_nothing(tmp_path: Path) -> None:
     with set_up(tmp_path).running() as parties, socket.create_server(("127.0.0.1", 0)) as silent:
-        assert parties.ask(silent.getsockname()[1]).error() == "MPC-R005"
+        assert parties.ask(silent.getsockname()[1], *BRIEF).error() == "MPC-R005"
 
 
 def test_different_programs(tmp_path: Path) -> None:

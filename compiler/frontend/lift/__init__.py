@@ -13,8 +13,8 @@ from mpcc.compiler.frontend.lift.context import Lifting, Unsupported
 from mpcc.compiler.frontend.lift.unsupported import explain
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.program import Value
-from mpcc.passes.fold_public import UNTYPED
-from mpcc.passes.recognise.graph import MACRO, attribute, origin
+from mpcc.ir.types import Visibility
+from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, visibility
 
 Rule = Callable[[Lifting, ir.Node], Value | Sequence[Value]]
 
@@ -51,6 +51,42 @@ _RULES: dict[str, Rule] = {
 }
 
 
+# What the recognising passes rewrite before lifting.
+_RECOGNISED = frozenset(
+    (
+        *(
+            "Attention",
+            "Cast",
+            "CastLike",
+            "Conv",
+            "Dropout",
+            "Gelu",
+            "Gemm",
+            "Identity",
+            "LayerNormalization",
+        ),
+        *(
+            "LpNormalization",
+            "RMSNormalization",
+            "RotaryEmbedding",
+            "SimplifiedLayerNormalization",
+            "Softmax",
+        ),
+        *("Swish", "Where"),
+    )
+)
+
+
+def survey(graph: ir.Graph, diagnostics: Diagnostics) -> None:
+    """Report unsupported operations of a graph that cannot be typed, as far as they show before recognition."""
+    for node in graph:
+        around = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        typed = not any(UNTYPED in v.meta for v in around)
+        secret = any(visibility(v) is Visibility.SECRET for v in node.outputs)
+        if typed and secret and node.domain == "" and node.op_type not in _RULES.keys() | _RECOGNISED:
+            _report(node, explain(node), diagnostics)
+
+
 def lift(graph: ir.Graph, lifting: Lifting, diagnostics: Diagnostics) -> None:
     """Emit every node. Nodes that depend on an unsupported one are passed over silently."""
     poisoned: set[int] = set()
@@ -65,14 +101,18 @@ def lift(graph: ir.Graph, lifting: Lifting, diagnostics: Diagnostics) -> None:
             _lift_node(lifting, node)
         except (Unsupported, ValueError) as error:
             poisoned.update(id(v) for v in node.outputs)
-            remedy = error.remedy if isinstance(error, Unsupported) else ""
-            name = node.op_type if node.domain in ("", MACRO) else f"{node.domain}.{node.op_type}"
-            diagnostics.add(
-                "MPC-F021",
-                f"operation {name} is not supported here: {error}",
-                remedy=remedy or "see the list of supported operations, or change the model",
-                where=", ".join(origin(node)),
-            )
+            _report(node, error, diagnostics)
+
+
+def _report(node: ir.Node, error: Exception, diagnostics: Diagnostics) -> None:
+    remedy = error.remedy if isinstance(error, Unsupported) else ""
+    name = node.op_type if node.domain in ("", MACRO) else f"{node.domain}.{node.op_type}"
+    diagnostics.add(
+        "MPC-F021",
+        f"operation {name} is not supported here: {error}",
+        remedy=remedy or "replace it in the model, or let the client compute it from its own inputs",
+        where=", ".join(origin(node)),
+    )
 
 
 def _lift_node(lifting: Lifting, node: ir.Node) -> None:

@@ -8,8 +8,16 @@ import onnx_ir as ir
 from mpcc.compiler.frontend.lift.context import Lifting, Unsupported
 from mpcc.ir.program import Value
 from mpcc.ir.types import Visibility
-from mpcc.passes.recognise.graph import array, attribute, inputs, is_float, present_inputs, scalar, shape
-from mpcc.passes.recognise.norms import reduction_axes
+from mpcc.passes.recognise.graph import (
+    array,
+    attribute,
+    inputs,
+    is_float,
+    present_inputs,
+    reduction_axes,
+    scalar,
+    shape,
+)
 
 # A clamp beyond this magnitude guards against overflow of float16 and changes no calibrated value.
 NO_BOUND = 6e4

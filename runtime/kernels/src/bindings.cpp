@@ -36,10 +36,11 @@ auto aligned(const Array& array) {
 // A new array. Large ones ask for huge pages, as NumPy's own do: page faults cost more than most kernels.
 template <class T>
 Out<T> allocate(std::initializer_list<size_t> shape) {
-    size_t count = 1;
-    for (size_t extent : shape) count *= extent;
+    size_t bytes = sizeof(T);
+    for (size_t extent : shape)
+        if (__builtin_mul_overflow(bytes, extent, &bytes)) throw std::bad_alloc();
+    bytes = std::max<size_t>(bytes, 1);
     constexpr size_t kHuge = size_t{1} << 21;
-    const size_t bytes = std::max<size_t>(count * sizeof(T), 1);
     const std::align_val_t alignment{bytes >= 2 * kHuge ? kHuge : 64};
     void* memory = ::operator new(bytes, alignment);
     if (bytes >= 2 * kHuge) madvise(memory, bytes, MADV_HUGEPAGE);

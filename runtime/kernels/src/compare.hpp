@@ -9,7 +9,7 @@ namespace {
 // Bit 0 of (onehot >> digit) is "equal", the parity of the bits above it "greater".
 void compare_word(const CompareArgs& args, size_t word, const u64* opened, const u64* onehots, u64 tail) {
     const size_t words = words_of(args.n), top = static_cast<size_t>(args.blocks) - 1;
-    const auto low = Lanes::set(low_mask(args.bits - 1)), digit_mask = Lanes::set(low_mask(args.width) );
+    const auto low = Lanes::set(low_mask(args.bits - 1)), digit_mask = Lanes::set(low_mask(args.width));
     for (size_t t = 0; t < args.threshold_count; ++t) {
         u64* plane = args.planes + t * (2 * top + 1) * words + word;
         const auto threshold = Lanes::set(args.thresholds[t]);

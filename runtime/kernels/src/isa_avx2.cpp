@@ -41,6 +41,6 @@ struct Tile {
 }  // namespace
 
 const Kernels kAvx2 = {
-    "avx2", Tile::rows, Matmul<Tile>::strip, aes_schedule, expand, pack, unpack, Matmul<Tile>::block, compare_leaves,
-    carry_node, sine_series,
+    "avx2", Tile::rows, Matmul<Tile>::strip, aes_schedule, expand, pack, unpack, Matmul<Tile>::block,
+    compare_leaves, carry_node, sine_series,
 };

@@ -24,7 +24,8 @@ struct Tile {
                 const __m512i value = Lanes::set(a[r * lda + k]);
 #pragma GCC unroll 3
                 for (size_t v = 0; v < Vectors; ++v)
-                    sum[r][v] = Narrow ? Lanes::mul_add_52(sum[r][v], value, b[v]) : Lanes::mul_add(sum[r][v], value, b[v]);
+                    sum[r][v] = Narrow ? Lanes::mul_add_52(sum[r][v], value, b[v])
+                                       : Lanes::mul_add(sum[r][v], value, b[v]);
             }
         }
 #pragma GCC unroll 8

@@ -1,16 +1,4 @@
-"""Loads the native extension once for each instruction set of this machine, beside the NumPy twins.
-
-The level is chosen when the extension is loaded, so each level gets its own copy of the file.
-"""
-
-import importlib.util
-import os
-import shutil
 from collections.abc import Callable
-from functools import lru_cache
-from importlib.machinery import ExtensionFileLoader
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -18,38 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mpcc.runtime.kernels import twin
-
-LEVELS = ("portable", "avx2", "avx512", "avx512ifma")
-
-
-@lru_cache(maxsize=32)
-def load_native(level: str, threads: int = 3) -> Any:
-    """A fresh copy of the extension at `level`; ImportError if this processor lacks it."""
-    spec = importlib.util.find_spec("mpcc.runtime.kernels._native")
-    assert spec is not None, "build the native kernels first, see CMakeLists.txt"
-    assert spec.origin is not None
-    copy = Path(mkdtemp(prefix="mpcc-kernels-")) / Path(spec.origin).name
-    shutil.copyfile(spec.origin, copy)
-    os.environ.update(MPCC_ISA=level, MPCC_THREADS=str(threads))
-    try:
-        loader = ExtensionFileLoader("_native", str(copy))
-        module_spec = importlib.util.spec_from_loader("_native", loader)
-        assert module_spec is not None
-        module = importlib.util.module_from_spec(module_spec)
-        loader.exec_module(module)
-    finally:
-        del os.environ["MPCC_ISA"], os.environ["MPCC_THREADS"]
-        shutil.rmtree(copy.parent)
-    return module
-
-
-def load_or_skip(level: str) -> Any:
-    try:
-        return load_native(level)
-    except ImportError as error:
-        if "not available here" not in str(error):
-            raise
-        pytest.skip(str(error))
+from tests.runtime.kernels.levels import LEVELS, load_or_skip
 
 
 @pytest.fixture(params=LEVELS)

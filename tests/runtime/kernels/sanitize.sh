@@ -1,17 +1,19 @@
 #!/bin/sh
 # Builds the native kernels with the address and undefined-behaviour sanitizers and runs the kernel tests on that build.
-# Usage: sanitize.sh [arguments for pytest]. Needs cmake, g++ and a Python (PYTHON, default python3) with nanobind and
-# the test dependencies. Takes about a minute; writes only to build/sanitize.
+# Usage: sanitize.sh [arguments for pytest]. Needs g++ and a Python (PYTHON, default python3) with mpcc's `test` extra.
+# Takes about a minute; writes only to build/sanitize.
 set -eu
-python=${PYTHON:-python3}
+python=$(command -v "${PYTHON:-python3}")
+PATH=$(dirname "$python"):$PATH
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 build=$root/build/sanitize
 package=$build/install/mpcc
 
-cmake -S "$root" -B "$build" -DMPCC_SANITIZE=address,undefined -DPython_EXECUTABLE="$(command -v "$python")"
+cmake -S "$root" -B "$build" -DMPCC_SANITIZE=address,undefined -DPython_EXECUTABLE="$python"
 cmake --build "$build" --parallel
 rm -rf "$build/install"
 cmake --install "$build" --prefix "$build/install"
+cp -R "$root/ir" "$package/"
 cp "$root/runtime/__init__.py" "$package/runtime/"
 cp "$root"/runtime/kernels/*.py "$package/runtime/kernels/"
 

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from conftest import LEVELS, load_native, load_or_skip
 
 from mpcc.runtime import kernels as package
 from mpcc.runtime.kernels import twin
+from tests.runtime.kernels.levels import LEVELS, load_native, load_or_skip
 
 
 def run_python(code, **environment):
@@ -55,7 +55,7 @@ def test_numpy_can_be_forced():
 def test_a_wrong_setting_is_named(variable, value):
     code, _, error = run_python(PRINT_ISA, **{variable: value})
     assert code != 0
-    assert f"{variable}={value}" in error
+    assert f"error[MPC-K001]: {variable}={value}" in error
 
 
 def test_the_package_offers_the_same_names_in_both_forms():
@@ -108,3 +108,11 @@ def test_results_are_ordinary_arrays(kernels):
     assert isinstance(values, np.ndarray)
     assert values.flags.c_contiguous
     assert values.flags.writeable
+
+
+def test_sizes_beyond_memory_are_refused(native):
+    with pytest.raises(MemoryError):
+        native.expand(bytes(16), 0, 2**61 + 1, 8)
+    wide = np.zeros((1, 2**31, 0), dtype=np.uint64)
+    with pytest.raises(MemoryError):
+        native.matmul(wide, wide.reshape(1, 0, 2**31), 8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.dealer import Dealing
-from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.interpreter import Interpreter, Measured
 from mpcc.runtime.protocols import protocols
 
 SEEDS = (bytes(range(16)), bytes(range(16, 32)))
@@ -33,38 +34,61 @@ class Run:
     rounds: int
     transcripts: tuple[list[bytes], list[bytes]]
     payload_bytes: int
+    setup: bytes
+    measured: tuple[dict[str, Measured], dict[str, Measured]]
 
 
-def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
-    """`arrays` holds the encoded integers of every source by name."""
-    texts = [print_program(p) for p in split(program)]
-    parsed = [parse(text) for text in texts]
-    linked = [plan.link(p) for p in parsed]
-    dealt = plan.from_json(plan.to_json(linked[0]))
-    assert plan.to_json(linked[0]) == plan.to_json(linked[1])
-    payload = b"".join(Dealing(seeds, MASK_SEED).corrections(dealt))
-    offsets, length = plan.offsets(linked[1])
-    assert len(payload) == length
+class Prepared:
+    """A program split, printed, parsed and linked once, for many runs."""
 
-    def source(operation: Operation) -> np.ndarray:
-        return np.asarray(arrays[str(operation.attributes["name"])], dtype=np.int64)
+    def __init__(self, program: Program) -> None:
+        self.parsed = [parse(print_program(p)) for p in split(program)]
+        linked = [plan.link(p) for p in self.parsed]
+        assert plan.to_json(linked[0]) == plan.to_json(linked[1])
+        self.operations = plan.from_json(plan.to_json(linked[0]))
+        self.offsets, self.payload_bytes = plan.offsets(linked[1])
 
-    parties = [
-        Interpreter(p, i, source, CorrelationSource(i, seeds[i], memoryview(payload if i else b""), offsets))
-        for i, p in enumerate(parsed)
-    ]
-    setup = b"".join(parties[0].setup_message(MASK_SEED))
-    assert len(setup) == sum(parties[0].setup_sizes())
-    parties[1].prepare(setup)
+    def payload(self, seeds: tuple[bytes, bytes]) -> bytes:
+        """Party 1's corrections, of the length that the plan states."""
+        payload = b"".join(Dealing(seeds, MASK_SEED).corrections(self.operations))
+        assert len(payload) == self.payload_bytes
+        return payload
+
+    def correlations(self, seeds: tuple[bytes, bytes]) -> list[CorrelationSource]:
+        parts = (b"", self.payload(seeds))
+        return [CorrelationSource(i, seeds[i], memoryview(parts[i]), self.offsets) for i in (0, 1)]
+
+    def run(self, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
+        """`arrays` holds the encoded integers of every source by name."""
+
+        def source(operation: Operation) -> np.ndarray:
+            return np.asarray(arrays[str(operation.attributes["name"])], dtype=np.int64)
+
+        sources = self.correlations(seeds)
+        parties = [Interpreter(p, i, source, sources[i]) for i, p in enumerate(self.parsed)]
+        setup = b"".join(parties[0].setup_message(MASK_SEED))
+        assert len(setup) == sum(parties[0].setup_sizes())
+        parties[1].prepare(setup)
+        outputs, transcripts = _both(parties)
+        sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
+        measured = (parties[0].measured, parties[1].measured)
+        return Run(outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, setup, measured)
+
+
+Learned = dict[str, np.ndarray]
+
+
+def _both(parties: list[Interpreter]) -> tuple[tuple[Learned, Learned], tuple[list[bytes], list[bytes]]]:
+    """Runs two interpreters against each other: what each learns, and what each sent, tick by tick."""
     queues: tuple[queue.Queue[bytes], queue.Queue[bytes]] = (queue.Queue(), queue.Queue())
     transcripts: tuple[list[bytes], list[bytes]] = ([], [])
-    results: list[dict[str, np.ndarray] | BaseException] = [{}, {}]
+    results: list[Learned | BaseException] = [{}, {}]
 
     def exchange(index: int) -> Callable[[bytes, int], bytes]:
         def call(outgoing: bytes, expected: int) -> bytes:
             transcripts[index].append(outgoing)
             queues[index].put(outgoing)
-            received = queues[1 - index].get(timeout=20)
+            received = queues[1 - index].get(timeout=60)
             assert len(received) == expected
             return received
 
@@ -85,8 +109,18 @@ def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[by
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
-    return Run((results[0], results[1]), sent, len(transcripts[0]), transcripts, length)  # type: ignore[arg-type]
+    return (results[0], results[1]), transcripts  # type: ignore[return-value]
+
+
+def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
+    """One run. `arrays` holds the encoded integers of every source by name."""
+    return Prepared(program).run(arrays, seeds)
+
+
+def seed_pair(number: int) -> tuple[bytes, bytes]:
+    """Reproducible seeds of the two parties, different for every number."""
+    digest = hashlib.sha256(f"seeds {number}".encode()).digest()
+    return digest[:16], digest[16:]
 
 
 def predicted(program: Program) -> tuple[int, int]:
@@ -125,7 +159,11 @@ def shared_input(builder: Builder, shape: tuple[int, ...], fraction: int = 0, ri
 def halves(x: np.ndarray, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Random additive halves of x for `shared_input`."""
     u = generator.integers(-(2**62), 2**62, size=x.shape, dtype=np.int64)
-    return {"u": u, "v": (x.view(np.uint64) - u.view(np.uint64)).view(np.int64), "zero": np.zeros((), np.int64)}
+    return {
+        "u": u,
+        "v": (x.view(np.uint64) - u.view(np.uint64)).view(np.int64),
+        "zero": np.zeros((), np.int64),
+    }
 
 
 def share_builder() -> Builder:

@@ -72,7 +72,9 @@ def test_less_than_is_exact(generator: np.random.Generator, bits: int, width: in
     value = shared_input(builder, x.shape, ring=30)
     bits_value = builder.emit("less_than", value, bits=bits, width=width, thresholds=thresholds)
     opened = builder.emit("open_bits", bits_value)
-    total = builder.emit("product", opened, factors=("bits",), coefficients=((5, 1, 2, 4, 8),), fractions=(0,))
+    total = builder.emit(
+        "product", opened, factors=("bits",), coefficients=((5, 1, 2, 4, 8),), fractions=(0,)
+    )
     check(reveal(builder, total), halves(x, generator))
 
 
@@ -81,9 +83,15 @@ def test_less_than_is_exhaustive_on_a_small_ring(generator: np.random.Generator)
     thresholds = tuple(range(-63, 64))
     builder = share_builder()
     value = shared_input(builder, x.shape, ring=64)
-    opened = builder.emit("open_bits", builder.emit("less_than", value, bits=8, width=4, thresholds=thresholds))
+    opened = builder.emit(
+        "open_bits", builder.emit("less_than", value, bits=8, width=4, thresholds=thresholds)
+    )
     counted = builder.emit(
-        "product", opened, factors=("bits",), coefficients=((0, *(1 << i % 60 for i in range(127))),), fractions=(0,)
+        "product",
+        opened,
+        factors=("bits",),
+        coefficients=((0, *(1 << i % 60 for i in range(127))),),
+        fractions=(0,),
     )
     check(reveal(builder, counted), halves(x, generator))
 
@@ -116,7 +124,9 @@ def test_select_and_square(generator: np.random.Generator) -> None:
     relu = builder.emit(
         "product", masked, negative, factors=("value", "bits"), coefficients=((), (1, -1)), fractions=(0, 0)
     )
-    square = builder.emit("product", masked, factors=("polynomial",), coefficients=((0, 0, 1),), fractions=(0,))
+    square = builder.emit(
+        "product", masked, factors=("polynomial",), coefficients=((0, 0, 1),), fractions=(0,)
+    )
     check(reveal(builder, builder.emit("add", relu, square)), halves(x, generator))
 
 
@@ -188,4 +198,7 @@ def test_sine_series(generator: np.random.Generator, odd: bool) -> None:
 def test_one_hot(generator: np.random.Generator) -> None:
     x = np.arange(32)
     builder = share_builder()
-    check(reveal(builder, builder.emit("one_hot", shared_input(builder, x.shape, ring=9), bits=5)), halves(x, generator))
+    check(
+        reveal(builder, builder.emit("one_hot", shared_input(builder, x.shape, ring=9), bits=5)),
+        halves(x, generator),
+    )

@@ -1,0 +1,169 @@
+"""`mpcc compile`: an ONNX file to a program folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mpcc.compiler.cli.common import PATH, PairType, network_option
+from mpcc.ir.diagnostics import Diagnostics, MpccError
+
+if TYPE_CHECKING:
+    from mpcc.compiler.backend.emit import Compiled
+    from mpcc.compiler.cost.network import Network
+
+PASSES = ("import", "lower", "assign-rings")  # the names of the driver's dumps
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An option and the values that it takes in this version."""
+
+    option: str
+    values: tuple[str, ...]
+
+    def check(self, value: str | None, diagnostics: Diagnostics) -> None:
+        if value is not None and value not in self.values:
+            diagnostics.add(
+                "MPC-C001",
+                f"--{self.option} {value}: there is no such choice",
+                remedy=f"use --{self.option} {' or '.join(self.values)}" if self.values else "leave the option out",
+            )
+
+
+CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice("gelu", ("series",)))
+
+
+@click.command("compile", help="Compile MODEL.onnx to the program folder PROG.")
+@click.argument("model", type=PATH, metavar="MODEL.onnx")
+@click.option("-o", "--output", type=PATH, required=True, metavar="PROG", help="A new folder.")
+@click.option("--dim", "dims", type=PairType("NAME=N"), multiple=True, help="Size of a symbolic dimension. Repeatable.")
+@click.option("--calibrate", type=PATH, multiple=True, metavar="INPUTS.npz", help="Real inputs, for the ranges. Repeatable.")
+@click.option("--ranges", type=PATH, metavar="FILE", help="Take the ranges from PROG/ranges.json of another compilation.")
+@click.option("--owner", "owners", type=PairType("NAME=WHO"), multiple=True, help="Who holds an input: 1, 0 or public. Repeatable.")
+@click.option("--reveal", "reveals", type=PairType("NAME=WHO"), multiple=True, help="Who learns an output: 1, 0 or both. Repeatable.")
+@click.option("--max-error", type=click.FloatRange(0, min_open=True), metavar="E", help="Refuse a program whose outputs differ by more from onnxruntime's.")
+@network_option
+@click.option("--correlations", default="dealer", show_default=True, metavar="SOURCE", help="Where correlated randomness comes from.")
+@click.option("--preset", metavar="NAME", help="default")
+@click.option("--softmax", metavar="KIND", help="exact")
+@click.option("--gelu", metavar="KIND", help="series")
+@click.option("--moe", metavar="KIND", help="For mixture-of-experts models, which this version does not compile.")
+@click.option("--check-ranges", is_flag=True, help="Reveal whether a range was exceeded. Not in this version.")
+@click.option("--dump-after", type=click.Choice(PASSES), multiple=True, metavar="PASS", help=f"Print the program after a pass: {', '.join(PASSES)}.")
+@click.option("--explain", is_flag=True, help="Say what was recognised where, and the nearest misses.")
+def compile_command(
+    model: Path,
+    output: Path,
+    calibrate: tuple[Path, ...],
+    max_error: float | None,
+    network: Network,
+    dump_after: tuple[str, ...],
+    explain: bool,
+    **options: Any,
+) -> None:
+    _refuse_what_is_missing(options)
+    dims = _dims(options["dims"])
+    ranges = _ranges_file(options["ranges"])
+    from mpcc.compiler.cli.phases import Phases
+    from mpcc.compiler.driver import Request, compile_model
+    from mpcc.compiler.samples import read_samples
+
+    request = Request(
+        model,
+        output,
+        dims=dims,
+        owners=dict(options["owners"]),
+        reveals=dict(options["reveals"]),
+        samples=read_samples(calibrate) or None,
+        ranges=ranges,
+    )
+    with Phases() as phases:
+        compiled = compile_model(request, phases)
+        if max_error is not None:
+            from mpcc.compiler.accuracy import check_error
+
+            phases("checking the error")
+            check_error(compiled, request, max_error)
+    for name, program in compiled.dumps:
+        if name in dump_after:
+            from mpcc.ir.printer import print_program
+
+            click.echo(print_program(program))
+    if explain:
+        from mpcc.compiler.explain import explanation
+
+        click.echo(explanation(compiled.imported))
+    click.echo(summary(compiled, output, network))
+
+
+def summary(compiled: Compiled, output: Path, network: Network) -> str:
+    """What was recognised, and what a run will cost."""
+    from mpcc.compiler.cost.report import predict
+    from mpcc.compiler.text import size_of
+
+    cost, counts = compiled.cost, compiled.imported.recognised.counts
+    found = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    seconds = predict(compiled.program, cost, network).seconds
+    return "\n".join(
+        (
+            f"recognised: {found}",
+            f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, {size_of(cost.bytes_party1)} from party 1, "
+            f"about {seconds:.2f} s over {network}",
+            f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, {size_of(cost.setup_bytes)} set-up",
+            f"written:    {output}",
+        )
+    )
+
+
+def _refuse_what_is_missing(options: dict[str, Any]) -> None:
+    with Diagnostics() as diagnostics:
+        for choice in CHOICES:
+            choice.check(options[choice.option], diagnostics)
+        if options["correlations"] == "two-party":
+            diagnostics.add(
+                "MPC-C003",
+                "--correlations two-party is not in this version: correlations without a dealer are not there yet",
+                remedy="use --correlations dealer, and let a party that neither side controls run mpcc deal",
+            )
+        else:
+            Choice("correlations", ("dealer",)).check(options["correlations"], diagnostics)
+        if options["moe"] is not None:
+            diagnostics.add(
+                "MPC-C002",
+                "--moe is not in this version: mixture-of-experts models are not compiled yet",
+                remedy="leave the option out, and compile a dense model",
+            )
+        if options["check_ranges"]:
+            diagnostics.add(
+                "MPC-C002",
+                "--check-ranges is not in this version",
+                remedy="give inputs like the real ones with --calibrate, and compare with mpcc verify",
+            )
+
+
+def _dims(pairs: tuple[tuple[str, str], ...]) -> dict[str, int]:
+    dims = {}
+    for name, text in pairs:
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise click.BadParameter(f"{name}={text}: the size is not a positive integer", param_hint="'--dim'")
+        dims[name] = int(text)
+    return dims
+
+
+def _ranges_file(path: Path | None) -> Path | None:
+    """The file itself, or ranges.json of a program folder. Raises MPC-C022."""
+    if path is None:
+        return None
+    found = path / "ranges.json" if path.is_dir() else path
+    if not found.is_file():
+        raise MpccError(
+            "MPC-C022",
+            "there is no file of ranges here",
+            where=str(path),
+            remedy="give PROG/ranges.json of another compilation",
+        )
+    return found

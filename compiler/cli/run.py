@@ -1,0 +1,52 @@
+"""`mpcc run`: the dealer and both parties as processes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mpcc.compiler.cli.common import PATH, input_option, program_argument
+from mpcc.compiler.text import size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHOWN_VALUES = 8
+
+
+@click.command("run", help="Run PROG on an input: the dealer and both parties as processes on this machine.")
+@program_argument
+@input_option
+@click.option("--output", "output_path", type=PATH, metavar="Y.npz", help="Write the outputs by name.")
+@click.option("--report", "report_path", type=PATH, metavar="R.json", help="Write rounds, bytes and seconds.")
+@click.option("--sessions", type=click.IntRange(min=1), default=1, show_default=True, help="Run so many times; report the median.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a party waits for the other.")
+def run_command(program: Path, input_path: Path, timeout: float | None, **options: Any) -> None:
+    from mpcc.runtime.events import ScreenEvents
+    from mpcc.runtime.local_run import run_local
+    from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+
+    with ScreenEvents() as events:
+        run = run_local(program, input_path, events, timeout=timeout or DEFAULT_TIMEOUT, **options)
+    for name, array in run.outputs.items():
+        click.echo(describe(name, array))
+    click.echo(cost_line(run.report))
+
+
+def describe(name: str, array: np.ndarray) -> str:
+    """An output's name, shape and first values."""
+    values = " ".join(f"{x:.6g}" for x in array.reshape(-1)[:SHOWN_VALUES])
+    dots = " ..." if array.size > SHOWN_VALUES else ""
+    return f"{name} {array.dtype}{list(array.shape)}: {values}{dots}"
+
+
+def cost_line(report: dict[str, Any]) -> str:
+    """What a run cost, in one line."""
+    online, offline, seconds = report["bytes"]["online"], report["bytes"]["offline"], report["seconds"]
+    return (
+        f"online: {report['rounds']} rounds, {size_of(online['party0'])} from party 0, {size_of(online['party1'])} from party 1, "
+        f"{seconds['online']:.2f} s; offline: {size_of(offline['dealer_to_party1'])} dealt, "
+        f"{size_of(offline['setup_party0_to_party1'])} set-up, {seconds['offline']:.2f} s"
+    )

@@ -1,0 +1,159 @@
+"""What a run will cost: seconds over a network, memory, and the parts by layer and by operation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpcc.compiler.dumps import dump_files, read_share_program
+from mpcc.compiler.backend.split import ticks
+from mpcc.compiler.cost.model import Cost
+from mpcc.compiler.cost.network import Network
+from mpcc.compiler.summary import Row, Summary, summarise
+from mpcc.compiler.text import count_of, size_of, table
+from mpcc.ir.parser import read_program
+from mpcc.ir.program import Program, Value
+from mpcc.ir.types import RingType
+from mpcc.passes.schedule_rounds import schedule
+
+ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
+NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
+# Measured on the machine of the benchmark table, two threads a party: matrix products in a ring of up to 52 bits, and
+# the elements that all other operations produce.
+MULTIPLICATIONS_PER_SECOND = 4e9
+ELEMENTS_PER_SECOND = 4e7
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Seconds online, of which on the wire and computing, and the busier party's peak of memory in bytes."""
+
+    network_seconds: float
+    compute_seconds: float
+    memory_bytes: int
+
+    @property
+    def seconds(self) -> float:
+        return self.network_seconds + self.compute_seconds
+
+
+def predict(program: Program, cost: Cost, network: Network) -> Prediction:
+    """For a share-stage program. Rounds and bytes are exact, seconds and memory are estimates."""
+    elements = sum(_elements(v) for o in program.operations for v in o.results)
+    return Prediction(
+        network_seconds=network.seconds(cost.rounds, cost.bytes_party0, cost.bytes_party1),
+        compute_seconds=cost.multiplications / MULTIPLICATIONS_PER_SECOND + elements / ELEMENTS_PER_SECOND,
+        memory_bytes=memory_bytes(program, cost),
+    )
+
+
+def memory_bytes(program: Program, cost: Cost) -> int:
+    """Peak of the busier party: the most that shares take at one time, and what each holds all along.
+
+    Party 0 holds the weights as float32 and as ring elements; party 1 its shares of the linear results, computed
+    offline, and the session's corrections.
+    """
+    weights = sum(_elements(o.result) for o in program.operations if o.kind == "weight")
+    prepared = sum(_elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
+    party0 = weights * (WEIGHT_BYTES + ELEMENT_BYTES)
+    party1 = prepared * ELEMENT_BYTES + cost.dealt_bytes
+    return max(party0, party1) + peak_elements(program) * ELEMENT_BYTES
+
+
+def peak_elements(program: Program) -> int:
+    """The most elements alive at one time, in the order in which the parties compute them; views take nothing."""
+    order = [o for tick in schedule(program, ticks) for o in tick.started if o.kind not in NO_MEMORY]
+    last = {v: position for position, o in enumerate(order) for v in (*o.operands, *o.results)}
+    dying: dict[int, int] = {}
+    computed = {v for o in order for v in o.results}
+    for value, position in last.items():
+        if value in computed:
+            dying[position] = dying.get(position, 0) + _elements(value)
+    live = peak = 0
+    for position, operation in enumerate(order):
+        live += sum(_elements(v) for v in operation.results)
+        peak = max(peak, live)
+        live -= dying.get(position, 0)
+    return peak
+
+
+def _elements(value: Value) -> int:
+    return value.type.size if isinstance(value.type, RingType) else 0
+
+
+def cost_text(folder: Path, network: Network) -> str:
+    """`mpcc cost`."""
+    summary, prediction = _predicted(folder, network)
+    cost = summary.cost
+    head = ("", "operations", "rounds", "bytes party 0", "bytes party 1", "dealt bytes", "multiplications")
+    return "\n".join(
+        (
+            f"{summary.name}",
+            "",
+            f"rounds            {count_of(cost.rounds)}",
+            f"bytes, party 0    {count_of(cost.bytes_party0)}",
+            f"bytes, party 1    {count_of(cost.bytes_party1)}",
+            f"bytes dealt       {count_of(cost.dealt_bytes)} to party 1, each session",
+            f"bytes of set-up   {count_of(cost.setup_bytes)} from party 0 to party 1",
+            f"multiplications   {count_of(cost.multiplications)}",
+            f"seconds online    about {prediction.seconds:.2f} over {network}: "
+            f"{prediction.network_seconds:.2f} on the wire, {prediction.compute_seconds:.2f} computing",
+            f"memory            about {size_of(prediction.memory_bytes)} a party",
+            "",
+            "By layer (layers share rounds, so these do not add up)",
+            "",
+            table(head, [_cells(row) for row in summary.layers]),
+            "",
+            "By operation",
+            "",
+            table(head, [_cells(row) for row in summary.kinds if row.online or row.dealt_bytes or row.multiplications]),
+        )
+    )
+
+
+def cost_json(folder: Path, network: Network) -> str:
+    """`mpcc cost --json`: the report's `predicted` entry, with seconds, memory, layers and operations beside it."""
+    summary, prediction = _predicted(folder, network)
+    content = {
+        **summary.cost.report(),
+        "multiplications": summary.cost.multiplications,
+        "network": {"rtt_ms": network.rtt_ms, "mbit": network.mbit},
+        "seconds": {
+            "online": prediction.seconds,
+            "network": prediction.network_seconds,
+            "compute": prediction.compute_seconds,
+        },
+        "memory_bytes": prediction.memory_bytes,
+        "layers": _entries(summary.layers),
+        "operations": _entries(summary.kinds),
+    }
+    return json.dumps(content, indent=1)
+
+
+def _predicted(folder: Path, network: Network) -> tuple[Summary, Prediction]:
+    share = read_share_program(folder)
+    imported = read_program(dump_files(folder)[0])
+    summary = summarise([("import", imported), ("share", share)])
+    return summary, predict(share, summary.cost, network)
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    counts = (row.operations, row.rounds, row.bytes_party0, row.bytes_party1, row.dealt_bytes, row.multiplications)
+    return row.label, *counts
+
+
+def _entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": row.label,
+            "operations": row.operations,
+            "rounds": row.rounds,
+            "bytes": {"party0": row.bytes_party0, "party1": row.bytes_party1},
+            "dealt_bytes": row.dealt_bytes,
+            "multiplications": row.multiplications,
+        }
+        for row in rows
+    ]

@@ -1,0 +1,203 @@
+"""Cases of the operations with correlations: openings, products, truncation, comparison, functions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from tests.runtime.protocols.cases import Case, Setting, case, close, faithful
+from tests.runtime.protocols.choices import Choices
+
+from mpcc.ir.program import Value
+
+
+@case("open_masked", "reveal")
+def open_masked(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    bits = c.integer(2, 64)
+    value = s.masked(c.signed(c.shape(), bits - 1), bits)
+    product = s.emit(
+        "product", value, ring=c.integer(1, 64), factors=("value",), coefficients=((),), fractions=(0,)
+    )
+    return s.end(product)
+
+
+@case("open_bits")
+def open_bits(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    return s.end(s.emit(kind, s.bits(c.shape())))
+
+
+@case("serve", "linear")
+def linear(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    shape, bits = c.shape(1), c.integer(1, 64)
+    served = s.emit("serve", s.secret(c.signed(shape, 64), 0, c.integer(bits, 64)), bits=bits)
+    weight = s.source("weight", c.signed((shape[-1], c.integer(0, 5)), c.integer(1, 30)))
+    bias = [s.source("weight", c.signed(weight.type.shape[1:], 40))] if c.flag() else []  # type: ignore[union-attr]
+    result = s.emit("linear", served, weight, *bias, ring=c.integer(1, bits))
+    again = s.emit("linear", served, weight, ring=1)  # two results of one opening and one weight
+    return s.end(s.emit("add", result, again))
+
+
+@case("gain")
+def gain(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    shape, bits = c.shape(), c.integer(1, 64)
+    served = s.emit("serve", s.secret(c.signed(shape, 64), 0, c.integer(bits, 64)), bits=bits)
+    operands = [
+        s.source("weight", c.signed(shape[c.integer(0, len(shape)) :], 30)) for _ in range(c.integer(1, 2))
+    ]
+    return s.end(s.emit(kind, served, *operands, ring=c.integer(1, bits)))
+
+
+@case("matmul")
+def matmul(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    batch = c.shape(0, 2)
+    other = tuple(1 if c.flag() else n for n in batch)[c.integer(0, len(batch)) :]
+    m, k, n = (c.pick((0, 1, 2, 3, 7)) for _ in range(3))
+    bits = [c.integer(1, 64), c.integer(1, 64)]
+    left = s.masked(c.signed((*batch, m, k), 64), bits[0])
+    right = s.masked(c.signed((*other, n, k), 64), bits[1])
+    turned = s.emit("transpose", right, permutation=(*range(len(other)), len(other) + 1, len(other)))
+    return s.end(s.emit(kind, left, turned, ring=c.integer(1, min(bits))))
+
+
+@case("product")
+def product(c: Choices, kind: str) -> Case:
+    """Up to three factors that broadcast against each other; one opened value may serve in two factors."""
+    s = Setting(c)
+    shape = c.shape(0, 2)
+    operands: list[Value] = []
+    kinds, rows = [], []
+    for _ in range(c.integer(1, 3)):
+        factor = c.pick(("value", "polynomial", "bits"))
+        own = tuple(1 if c.flag() else n for n in shape)[c.integer(0, len(shape)) :]
+        row: tuple[int, ...] = ()
+        if factor == "bits":
+            count = c.integer(1, 3)
+            operands.append(
+                s.emit("open_bits", s.emit("reshape", s.bits((count, *own)), shape=(count, *own)))
+            )
+            row = tuple(c.integer(-(2**40), 2**40) for _ in range(count + 1))
+        else:
+            bits = c.integer(2, 64)
+            operands.append(s.masked(c.signed(own, bits - 1), bits))
+            if factor == "polynomial":
+                row = tuple(c.integer(-(2**62), 2**62) for _ in range(c.pick((1, 2, 3, 5, 12))))
+        kinds.append(factor)
+        rows.append(row)
+    if c.flag() and kinds[0] != "bits" and len(kinds) < 3:
+        operands, kinds, rows = [*operands, operands[0]], [*kinds, kinds[0]], [*rows, rows[0]]
+    result = s.emit(
+        kind,
+        *operands,
+        ring=c.integer(1, 64),
+        factors=tuple(kinds),
+        coefficients=tuple(rows),
+        fractions=(0,) * len(kinds),
+    )
+    return s.end(result)
+
+
+@case("truncate")
+def truncate(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    ring, wide = c.integer(2, 64), c.integer(1, 64)
+    bits = c.integer(0, ring - 2)
+    x = c.signed(c.shape(), ring - 1)
+    return s.end(s.emit(kind, s.share(x, bits, ring), ring=wide, bits=bits), faithful(x, bits, wide))
+
+
+@case("less_than")
+def less_than(c: Choices, kind: str) -> Case:
+    """Thresholds anywhere, and x everywhere within 2^(bits - 1) of all of them."""
+    s = Setting(c)
+    bits = c.pick((2, 3, 4, 5, 6, 7, 8, 13, 20, 33, 64))
+    width = c.integer(max(1, -(-(bits - 1) // 7)) if bits < 64 else 6, 6)
+    half = 1 << (bits - 1)
+    first = c.integer(-half // 2, half // 2)
+    thresholds = tuple(
+        c.integer(first, first + half // 2 - 1 if half > 2 else first) for _ in range(c.integer(1, 4))
+    )
+    low, high = max(max(thresholds) - half, -(2**63)), min(min(thresholds) + half - 1, 2**63 - 1)
+    x = s.secret(c.array(c.shape(), low, high), 0, c.integer(bits, 64))
+    return s.end(s.emit(kind, x, bits=bits, width=width, thresholds=thresholds))
+
+
+@case("row_reaches")
+def row_reaches(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    bits = c.integer(1, 10)
+    levels = c.integer(1, min(2**bits - 1, 70))
+    low = c.integer(-200, 200)
+    length = c.pick((1, 2, 3, 8, 31, 64, 255, 256, 257)) if bits <= 6 else c.integer(1, 9)
+    top = low + levels
+    wild = c.flag()  # integers are taken mod 2^bits
+    x = (
+        c.signed((*c.shape(0, 1)[:1], length), 64)
+        if wild
+        else c.array((c.integer(0, 4), length), top - 2**bits + 1, top)
+    )
+    return s.end(s.emit(kind, s.secret(x, 0, c.integer(bits, 64)), bits=bits, low=low, levels=levels))
+
+
+@case("exponential")
+def exponential(c: Choices, kind: str) -> Case:
+    """Domains [-2^octaves, 0); both factors are rounded, by half of 2^-s0 (of the public one) at most."""
+    s = Setting(c)
+    octaves, f = c.integer(-2, 4), c.integer(0, 18)
+    bits = octaves + f + 1
+    if bits < 1:
+        bits, f = bits + 3, f + 3
+    growth = math.ceil(2.0**octaves * math.log2(math.e))
+    fraction = c.integer(growth + 2, 62)
+    x = c.array(c.shape(), -(1 << (bits - 1)), -1)
+    value = s.emit(
+        kind,
+        s.secret(x, f, c.integer(bits, 64)),
+        ring=c.integer(min(fraction + 3, 64), 64),
+        bits=bits,
+        fraction=fraction,
+    )
+    error = 3 * 2.0 ** -((fraction - growth) // 2)
+    return s.end(value, close(np.exp(x * 2.0**-f), error, fraction))
+
+
+@case("sine_series")
+def sine_series(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    bits, odd, count = c.integer(2, 26), c.flag(), c.integer(1, 4)
+    public, secret, amplitude_fraction = c.integer(8, 20), c.integer(8, 20), 28
+    harmonics = tuple(c.integer(0, 60) for _ in range(count))
+    amplitudes = tuple(c.integer(-(2**30), 2**30) for _ in range(count))
+    x = c.signed(c.shape(), 64)
+    value = s.emit(
+        kind,
+        s.secret(x, 3, c.integer(bits, 64)),
+        bits=bits,
+        odd=odd,
+        harmonics=harmonics,
+        amplitudes=amplitudes,
+        amplitude_fraction=amplitude_fraction,
+        public_fraction=public,
+        secret_fraction=secret,
+    )
+    b = np.array(amplitudes) * 2.0**-amplitude_fraction
+    angle = np.multiply.outer(np.array(harmonics), (x % (1 << bits)).astype(np.float64)) * (
+        2 * np.pi / 2.0**bits
+    )
+    exact = np.tensordot(b, (np.sin if odd else np.cos)(angle), axes=1)
+    cut = 2 * np.pi / 2**18 if bits > 18 else 0  # the table of cosines has 2^18 entries
+    total = np.abs(b).sum()
+    error = 1.5 * (count * 2.0**-public / 2 + total * (2.0**-secret / 2 + cut) + total * 2.0**-30)
+    return s.end(value, close(exact, error, public + secret))
+
+
+@case("one_hot")
+def one_hot(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    bits = c.integer(1, 8)
+    x = s.secret(c.signed(c.shape(0, 2), 64), 0, c.integer(bits, 64))
+    return s.end(s.emit(kind, x, ring=c.integer(1, 64), bits=bits))
