@@ -1,4 +1,4 @@
-"""The error of a compiled program before anyone runs it: simulated against onnxruntime (`mpcc compile --max-error`)."""
+"""A compiled program's error before anyone runs it: simulated against onnxruntime (`mpcc compile --max-error`)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""`mpcc audit`: who holds what, what each party learns and why that reveals nothing, read from a program's IR.
+"""`mpcc audit`: who holds what, what each party learns and why that reveals nothing, read from a program's
+IR.
 
-The statement is about the IR in PROG/ir; the audit therefore also checks that the IR passes the information-flow
-check and that both parties' program texts are its split.
+The statement is about the IR in PROG/ir; the audit therefore also checks that the IR passes the
+information-flow check and that both parties' program texts are its split.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from typing import Any
-
 
 from mpcc.codegen_templates import render
 from mpcc.compiler.backend.emit import party_text
@@ -29,8 +29,8 @@ from mpcc.runtime.protocols.base import ring_type
 def audit(prog: Path) -> str:
     """The statement for a program folder, as Markdown.
 
-    Raises MpccError: MPC-R020..R024 for the folder, MPC-I0.. for the IR, MPC-C061 when a party's program is not
-    that of the IR.
+    Raises MpccError: MPC-R020..R024 for the folder, MPC-I0.. for the IR, MPC-C061 when a party's program is
+    not that of the IR.
     """
     manifest = read_manifest(prog)
     program = read_share_program(prog)
@@ -145,5 +145,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return ""
-
-

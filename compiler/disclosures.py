@@ -1,4 +1,4 @@
-"""Every opening under a mask: what is shown, how many bits under how many bits of masks, and why that reveals nothing."""
+"""Every opening under a mask: what is shown, under how many mask bits, and why that reveals nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Opening:
 
 
 def openings(program: Program) -> list[Opening]:
-    """Every opening under a mask, by kind. Bits are those of the messages, and of the masks as they are drawn."""
+    """Every opening under a mask, by kind, with its bits: of the messages, and of the masks as drawn."""
     found: dict[str, Opening] = {}
     for operation in program.operations:
         if getattr(definition(program.stage, operation.kind), "opens", None) in (None, "reveal"):
@@ -80,9 +80,10 @@ def openings(program: Program) -> list[Opening]:
 
 
 def mask_balance(operation: Operation) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Bits that party 0 and party 1 send in an opening, and bits of the masks over them, padding to bytes included.
+    """Bits that each party sends in an opening, and bits of the masks over them, padding to bytes included.
 
-    A mask that neither party knows (`uniform`) covers both parties' messages, one that a party knows covers its own.
+    A mask that neither party knows (`uniform`) covers both parties' messages, one that a party knows covers
+    its own.
     """
     protocol = protocols[operation.kind]
     messages = protocol.messages(operation)

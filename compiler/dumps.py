@@ -36,7 +36,9 @@ def stage_file(prog: Path, stage: Stage) -> Path:
 
 
 def read_share_program(prog: Path) -> Program:
-    """The program that was split into the parties' programs: the last of the share stage. Raises MPC-I0.., MPC-C060."""
+    """The program that was split into the parties' programs: the last of the share stage. Raises MPC-I0..,
+    MPC-C060.
+    """
     return read_program(stage_file(prog, Stage.SHARE))
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from mpcc.compiler.frontend.imported import Imported
+from mpcc.compiler.summary import SOURCES, VIEWS
 
-MACROS = (
-    "embedding", "linear", "layer_norm", "rms_norm", "l2_normalize", "softmax", "gelu", "silu", "relu", "tanh", "sigmoid", "erf",
-)  # fmt: skip
+ELEMENTWISE = ("add", "sub", "mul", "negate")
 
 
 def explanation(imported: Imported) -> str:
-    """One line for each recognised operation with the ONNX nodes it replaces, then what became public, then misses."""
+    """The recognised operations with the ONNX nodes they replace, then what became public, then nearest misses."""
     lines = ["recognised:"]
     for operation in imported.program.operations:
-        if operation.kind in MACROS:
-            lines.append(f"  {operation.kind} %{operation.result.name} from {', '.join(operation.onnx_nodes)}")
-    lines.append("computed by party 1 on its own input: " + (", ".join(o.name for o in imported.local_outputs) or "nothing"))
+        if operation.kind not in (*VIEWS, *SOURCES, *ELEMENTWISE):
+            nodes = ", ".join(operation.onnx_nodes)
+            lines.append(f"  {operation.kind} %{operation.result.name} from {nodes}")
+    local = ", ".join(output.name for output in imported.local_outputs)
+    lines.append(f"computed by party 1 on its own input: {local or 'nothing'}")
     lines.append("constants of the model that both parties know:")
     lines += [f"  {c.name} = {c.value:g}: {c.reason}" for c in imported.public_scalars] or ["  none"]
     lines.append("nearest misses:")

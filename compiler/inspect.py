@@ -1,4 +1,6 @@
-"""`mpcc inspect`: a program's IR by stage, or what it costs and what each party learns, as text or as one HTML page."""
+"""`mpcc inspect`: a program's IR by stage, or what it costs and what each party learns, as text or as one
+HTML page.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,17 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program, Stage
 from mpcc.runtime.program_folder import PROGRAM_NAME, read_manifest
 
+VERIFY_NAME = "verify.json"
 STAGES = ("tensor", "share", "party0", "party1")
 
 
-def inspect_command(prog: Path, stage: str | None, html: bool, verify_report: Path | None = None) -> str:
-    """The text to print, without a last line break. With `html`, PROG/report.html is written and its path returned.
+def inspect_command(prog: Path, stage: str | None, html: bool) -> str:
+    """The text to print, without a last line break. With `html`, PROG/report.html is written and its path
+    returned.
 
-    `stage` is one of STAGES, or None for the summary. `verify_report` is R.json of `mpcc verify`: its errors by layer
-    go onto the page. Raises MpccError: MPC-R020..R024, MPC-I0.., MPC-C060 (no IR), MPC-C062 (an unreadable report),
-    MPC-C063 (the page cannot be written).
+    `stage` is one of STAGES, or None for the summary. The page shows errors by layer where PROG/verify.json
+    holds a report of `mpcc verify`. Raises MpccError: MPC-R020..R024, MPC-I0.., MPC-C060 (no IR), MPC-C062
+    (verify.json is no such report), MPC-C063 (the page cannot be written).
     """
     manifest = read_manifest(prog)
     if stage is not None:
@@ -33,9 +37,11 @@ def inspect_command(prog: Path, stage: str | None, html: bool, verify_report: Pa
         return _read(path)
     dumps = read_dumps(prog)
     if not html:
-        return render("summary.txt.j2", **_text_values(manifest, summarise(dumps), share_stage(dumps))).rstrip("\n")
+        return render(
+            "summary.txt.j2", **_text_values(manifest, summarise(dumps), share_stage(dumps))
+        ).rstrip("\n")
     try:
-        return str(write_report(prog, manifest, dumps, _verify_report(verify_report)))
+        return str(write_report(prog, manifest, dumps, _verify_report(prog / VERIFY_NAME)))
     except OSError as error:
         raise MpccError(
             "MPC-C063",
@@ -57,21 +63,22 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _verify_report(path: Path | None) -> dict[str, Any]:
-    if path is None:
+def _verify_report(path: Path) -> dict[str, Any]:
+    """R.json of `mpcc verify`; empty when there is none."""
+    if not path.exists():
         return {}
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        report = None
-    if not isinstance(report, dict) or not isinstance(report.get("error"), dict):
-        raise MpccError(
-            "MPC-C062",
-            "this is no report of mpcc verify",
-            where=str(path),
-            remedy="write one with: mpcc verify PROG --input X.npz --report R.json",
-        )
-    return report
+        if isinstance(report["error"]["layers"], list) and isinstance(report["error"]["outputs"], dict):
+            return dict(report)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise MpccError(
+        "MPC-C062",
+        "this is no report of mpcc verify",
+        where=str(path),
+        remedy=f"write one with: mpcc verify PROG --input X.npz --report PROG/{VERIFY_NAME}",
+    )
 
 
 def _text_values(manifest: dict[str, Any], summary: Summary, program: Program) -> dict[str, Any]:

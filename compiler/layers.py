@@ -1,4 +1,4 @@
-"""Which layer of the model an operation belongs to, for reports: from ONNX paths, else from the program's structure."""
+"""Which layer of the model an operation belongs to: from ONNX paths, else from the program's structure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NORMS = ("layer_norm", "rms_norm")
 def layers_by_node(program: Program) -> dict[str, str]:
     """The layer of each ONNX node that the tensor-stage program names.
 
-    Exporters that write module paths (`/encoder/layer.0/query/MatMul`) give the layers their names. Otherwise a
-    block starts at the norm before each softmax.
+    Exporters that write module paths (`/encoder/layer.0/query/MatMul`) give the layers their names. Otherwise
+    a block starts at the norm before each softmax.
     """
     operations = [o for o in program.operations if o.onnx_nodes]
     labels = _by_path(operations) or _by_structure(operations)

@@ -1,4 +1,4 @@
-"""What a program's values should be: onnxruntime's tensors, and the imported program in floating point between them."""
+"""What values should be: onnxruntime's tensors, the imported program in floating point where it has none."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Reference:
 def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
     """Evaluate the model that a folder was compiled from on the client's inputs, by graph input name.
 
-    `model` stands in for the path remembered in the folder. Raises MPC-C031 when there is no model, MPC-C032 when it
-    is another one.
+    `model` stands in for the path remembered in the folder. Raises MPC-C031 when there is no model, MPC-C032 when
+    it is another one, MPC-C033 when the folder remembers none.
     """
     manifest = read_manifest(folder)
     path = _model_path(folder, model, str(manifest["program"]["model_sha256"]))
@@ -50,21 +50,37 @@ def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
     secret = {
         v.name: array
         for v, array in computed.items()
-        if isinstance(v.type, TensorType) and v.type.visibility is Visibility.SECRET and v.type.dtype == "float"
+        if isinstance(v.type, TensorType)
+        and v.type.visibility is Visibility.SECRET
+        and v.type.dtype == "float"
     }
     tensors = {name: tensor for name, tensor in imported.tensor_names.items() if name in secret}
     names = list(dict.fromkeys([*tensors.values(), *imported.program.outputs]))
     run = session(with_extra_outputs(path, names).SerializeToString()).run(names, dict(inputs))
     measured = dict(zip(names, map(np.asarray, run), strict=True))
     for name, tensor in tensors.items():
-        if np.all(np.isfinite(measured[tensor])):  # onnxruntime has NaN where a guarded softmax masks a whole row
+        if np.all(
+            np.isfinite(measured[tensor])
+        ):  # onnxruntime has NaN where a guarded softmax masks a whole row
             secret[name] = measured[tensor].astype(np.float64)
     return Reference(imported.program, secret, {name: measured[name] for name in imported.program.outputs})
 
 
+def side_file(folder: Path, name: str) -> str:
+    """The text of a file that mpcc compile wrote for this command. Raises MPC-C033."""
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except OSError:
+        raise MpccError(
+            "MPC-C033",
+            f"the program folder has no {name}",
+            where=str(folder),
+            remedy="give the whole folder that mpcc compile wrote, or compile the model again",
+        ) from None
+
+
 def _model_path(folder: Path, model: Path | None, expected: str) -> Path:
-    remembered = folder / MODEL_NAME
-    path = model or Path(json.loads(remembered.read_text(encoding="utf-8"))["path"])
+    path = model or Path(json.loads(side_file(folder, MODEL_NAME))["path"])
     if not path.is_file():
         raise MpccError(
             "MPC-C031",

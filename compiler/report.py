@@ -1,4 +1,6 @@
-"""PROG/report.html: one self-contained page about a program. It is for whoever compiled it, and lies in no party's folder."""
+"""PROG/report.html: one self-contained page about a program. It is for whoever compiled it, and lies in no
+party's folder.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,8 @@ def write_report(
 ) -> Path:
     """Write the page into `prog`, whole or not at all, and return its path. Raises OSError.
 
-    `dumps` are the programs after each pass, `verified` is R.json of `mpcc verify`. The root manifest must not list
-    the page: it is written again when errors are known.
+    `dumps` are the programs after each pass, `verified` is R.json of `mpcc verify`. The root manifest must
+    not list the page, which is written again when errors are known.
     """
     path = prog / REPORT_NAME
     with atomic_file(path) as file:
@@ -61,7 +63,7 @@ def report_page(
         matrix_ring=MATRIX_RING,
         round_bars=_round_bars(program),
         openings=openings(program),
-        errors=verified.get("error", {}),
+        errors=_errors(verified["error"]) if verified else None,
     )
 
 
@@ -99,7 +101,7 @@ def _ring_heights(summary: Summary) -> list[float]:
 
 
 def _round_bars(program: Program) -> list[tuple[float, float, int]]:
-    """For each tick, what party 0 and party 1 send in percent of the fullest tick, and their bytes together."""
+    """For each tick, what either party sends in percent of the fullest tick, and their bytes together."""
     levels = operation_levels(program, ticks)
     sent: dict[int, tuple[int, int]] = {}
     for index, operation in enumerate(program.operations):
@@ -108,3 +110,21 @@ def _round_bars(program: Program) -> list[tuple[float, float, int]]:
             sent[levels[index] + offset] = (before[0] + message[0], before[1] + message[1])
     most = max((sum(pair) for pair in sent.values()), default=0) or 1
     return [(100 * p0 / most, 100 * p1 / most, p0 + p1) for _, (p0, p1) in sorted(sent.items())]
+
+
+def _errors(error: dict[str, Any]) -> dict[str, Any]:
+    """R.json's errors, with the worst of each layer, and bars in percent of the worst relative error."""
+    worst = max((e["relative"] for e in (*error["layers"], *error["outputs"].values())), default=0.0) or 1.0
+
+    def with_bar(entry: dict[str, Any]) -> dict[str, Any]:
+        return {**entry, "bar": 100 * entry["relative"] / worst}
+
+    layers: dict[str, dict[str, Any]] = {}
+    for entry in error["layers"]:
+        known = layers.setdefault(entry["layer"], {"max": 0.0, "relative": 0.0, "simulated": 0.0})
+        layers[entry["layer"]] = {quantity: max(known[quantity], entry[quantity]) for quantity in known}
+    return {
+        "layers": {label: with_bar(entry) for label, entry in layers.items()},
+        "outputs": {label: with_bar(entry) for label, entry in error["outputs"].items()},
+        "operations": [with_bar(entry) for entry in error["layers"]],
+    }

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mpcc.compiler.frontend.imported import InputSpec
-from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.ir.diagnostics import Diagnostics
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,7 +28,7 @@ def read_samples(paths: Sequence[Path]) -> list[Arrays]:
                     "MPC-C020",
                     "the calibration file is missing, damaged or not an .npz archive of plain arrays",
                     where=str(path),
-                    remedy="write it with numpy.savez(path, name=array, ...), keys being the graph's input names",
+                    remedy="write it with numpy.savez(path, name=array, ...), by graph input names",
                 )
     return samples
 
@@ -36,7 +36,7 @@ def read_samples(paths: Sequence[Path]) -> list[Arrays]:
 def split_samples(specs: Sequence[InputSpec], stacked: Sequence[Arrays]) -> list[Arrays]:
     """Samples of the compiled shapes: a first axis of n times the compiled one holds n samples.
 
-    Raises MPC-C021 for inputs that are missing, unknown, of another shape, or of different numbers of samples.
+    Raises MPC-C021 for inputs that are missing, unknown, of another shape, or stacked different numbers of times.
     """
     samples: list[Arrays] = []
     with Diagnostics() as diagnostics:
@@ -59,23 +59,24 @@ def split_samples(specs: Sequence[InputSpec], stacked: Sequence[Arrays]) -> list
             if diagnostics.errors:
                 continue
             number = next(iter(numbers), 1)
-            samples += [{spec.name: _part(spec, arrays[spec.name], i) for spec in specs} for i in range(number)]
+            samples += [
+                {spec.name: _part(spec, arrays[spec.name], i) for spec in specs} for i in range(number)
+            ]
     return samples
 
 
 def _count(spec: InputSpec, arrays: Arrays, diagnostics: Diagnostics) -> int | None:
-    """How many samples the array of an input holds; None for a scalar, which every sample shares, or an error."""
+    """How many samples an input's array holds; None for a scalar, which all samples share, and for an error."""
     array = arrays.get(spec.name)
     if array is None:
         found = "is missing"
     elif not spec.shape and not array.shape:
         return None
-    elif spec.shape and array.ndim == len(spec.shape) and array.shape[1:] == spec.shape[1:]:
-        count, rest = divmod(array.shape[0], spec.shape[0])
-        if count and not rest:
-            return count
-        found = f"has shape {list(array.shape)}"
     else:
+        if spec.shape and array.ndim == len(spec.shape) and array.shape[1:] == spec.shape[1:]:
+            count = array.shape[0] // spec.shape[0]
+            if count and count * spec.shape[0] == array.shape[0]:
+                return int(count)
         found = f"has shape {list(array.shape)}"
     diagnostics.add(
         "MPC-C021",

@@ -1,7 +1,7 @@
 """The lowered program in the clear, on the integers that the parties would share: `mpcc simulate`.
 
-Every share-stage operation has a plain meaning beside its protocol; a secure run differs from it by the roundings of
-truncations and shifts only, at most one unit in the last place each.
+Every share-stage operation has a plain meaning beside its protocol. A secure run differs from it by the roundings
+of truncations and shifts only, at most one unit in the last place each.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def simulate(
     """The program's outputs by name, decoded, in the dtypes of the graph.
 
     `inputs` are the client's, by graph input name. `watch` sees every value's integers as they are computed.
-    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for inputs that the program refuses.
+    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for inputs that it refuses.
     """
     manifest = load_program_folder(folder).manifest
     program = read_share_program(folder)

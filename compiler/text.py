@@ -35,12 +35,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     right = [all(_is_number(row[i]) for row in texts) for i in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:
-        padded = (
-            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True)
-        )
+        padded = (c.rjust(w) if r else c.ljust(w) for c, w, r in zip(cells, widths, right, strict=True))
         return f"| {' | '.join(padded)} |"
 
-    rule = "|" + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, right, strict=True)) + "|"
+    rule = (
+        "|" + "|".join("-" * (w + 1) + (":" if r else "-") for w, r in zip(widths, right, strict=True)) + "|"
+    )
     return "\n".join([line(head), rule, *map(line, texts)])
 
 
@@ -49,4 +49,6 @@ def _cell(cell: object) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text.split(" ")[0].replace(",", "").replace(".", "").replace("-", "").replace("e", "").isdigit()
+    """Whether a cell starts with a number; `-` stands for none."""
+    digits = text.split(" ")[0].replace(",", "").replace(".", "")
+    return text == "-" or digits.isdigit()

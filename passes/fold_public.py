@@ -20,6 +20,7 @@ from mpcc.passes.recognise.contrib import expand_contrib
 from mpcc.passes.recognise.graph import (
     MACRO,
     ORIGIN,
+    TABLE_ROWS,
     UNTYPED,
     VISIBILITY,
     Rewriter,
@@ -149,6 +150,7 @@ def _same_everywhere(node: ir.Node, opset: int) -> np.ndarray | None:
         return np.full(target, table.flat[0], dtype=table.dtype)
     axis = node.attributes.get_int("axis", 0) % table.ndim
     if node.op_type == "Gather" and table.shape[axis] == 1 and node.inputs[1] is not None:
+        node.inputs[1].meta[TABLE_ROWS] = 1
         rank = len(shape(node.inputs[1]))
         ones = (*table.shape[:axis], *(1,) * rank, *table.shape[axis + 1 :])
         return np.ascontiguousarray(np.broadcast_to(table.reshape(ones), target))

@@ -165,9 +165,11 @@ class Interpreter:
 
     def _advance(self, steps: Step, received: bytes | None) -> bytes | _Returned:
         try:
-            return next(steps) if received is None else steps.send(received)
+            with np.errstate(over="ignore"):  # NumPy reports the wrap of a ring element without axes
+                return next(steps) if received is None else steps.send(received)
         except StopIteration as stop:
-            return _Returned(stop.value)
+            value = stop.value
+            return _Returned(np.asarray(value) if isinstance(value, np.generic) else value)
 
     def _ticks(self) -> list[Operation]:
         return [o for o in self._operations if o.kind == "exchange"]

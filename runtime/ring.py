@@ -27,7 +27,7 @@ def signed(x: U64, bits: int) -> I64:
 
 def to_ring(x: I64) -> U64:
     """Two's complement: a signed integer as an element of Z/2^64."""
-    return np.ascontiguousarray(x, dtype=np.int64).view(np.uint64)
+    return np.asarray(x, dtype=np.int64, order="C").view(np.uint64)
 
 
 def constant(value: int) -> np.uint64:

@@ -38,9 +38,9 @@ def _party_program(program: Program, party: int) -> Program:
             messages = protocols[operation.kind].messages(operation)
             if messages:
                 kind = START + operation.kind
-                started = builder.append(
-                    kind, operands, operation.attributes, [PendingType(operation.kind)], operation.onnx_nodes
-                )
+                pending, name = PendingType(operation.kind), f"{operation.result.name}.start"
+                nodes = operation.onnx_nodes
+                started = builder.append(kind, operands, operation.attributes, [pending], nodes, [name])
                 values[operation.result] = started.result
                 under_way.append((operation, list(messages)))
             else:

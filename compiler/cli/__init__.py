@@ -1,4 +1,4 @@
-"""The command line `mpcc` (design.md 10). Commands import what they need when they run, so that --help is quick."""
+"""The command line `mpcc`. Commands import what they need when they run, so that --help is quick."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ class PairType(click.ParamType["tuple[str, str]"]):
     def __init__(self, metavar: str) -> None:
         self.name = metavar
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
         name, separator, text = str(value).partition("=")
         if not (name and separator and text):
             self.fail(f"{value!r} is not {self.name}", param, ctx)
@@ -62,5 +64,9 @@ def input_option(function: Function) -> Function:
 
 def network_option(function: Function) -> Function:
     return click.option(
-        "--network", type=NetworkType(), default="lan", show_default=True, help="Predict seconds for this network."
+        "--network",
+        type=NetworkType(),
+        default="lan",
+        show_default=True,
+        help="Predict seconds for this network.",
     )(function)

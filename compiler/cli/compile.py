@@ -30,7 +30,9 @@ class Choice:
             diagnostics.add(
                 "MPC-C001",
                 f"--{self.option} {value}: there is no such choice",
-                remedy=f"use --{self.option} {' or '.join(self.values)}" if self.values else "leave the option out",
+                remedy=f"use --{self.option} {' or '.join(self.values)}"
+                if self.values
+                else "leave the option out",
             )
 
 
@@ -40,20 +42,66 @@ CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice
 @click.command("compile", help="Compile MODEL.onnx to the program folder PROG.")
 @click.argument("model", type=PATH, metavar="MODEL.onnx")
 @click.option("-o", "--output", type=PATH, required=True, metavar="PROG", help="A new folder.")
-@click.option("--dim", "dims", type=PairType("NAME=N"), multiple=True, help="Size of a symbolic dimension. Repeatable.")
-@click.option("--calibrate", type=PATH, multiple=True, metavar="INPUTS.npz", help="Real inputs, for the ranges. Repeatable.")
-@click.option("--ranges", type=PATH, metavar="FILE", help="Take the ranges from PROG/ranges.json of another compilation.")
-@click.option("--owner", "owners", type=PairType("NAME=WHO"), multiple=True, help="Who holds an input: 1, 0 or public. Repeatable.")
-@click.option("--reveal", "reveals", type=PairType("NAME=WHO"), multiple=True, help="Who learns an output: 1, 0 or both. Repeatable.")
-@click.option("--max-error", type=click.FloatRange(0, min_open=True), metavar="E", help="Refuse a program whose outputs differ by more from onnxruntime's.")
+@click.option(
+    "--dim", "dims", type=PairType("NAME=N"), multiple=True, help="Size of a symbolic dimension. Repeatable."
+)
+@click.option(
+    "--calibrate",
+    type=PATH,
+    multiple=True,
+    metavar="INPUTS.npz",
+    help="Real inputs, for the ranges. Repeatable.",
+)
+@click.option(
+    "--ranges",
+    type=PATH,
+    metavar="FILE",
+    help="Take the ranges from PROG/ranges.json of another compilation.",
+)
+@click.option(
+    "--owner",
+    "owners",
+    type=PairType("NAME=WHO"),
+    multiple=True,
+    help="Who holds an input: 1, 0 or public. Repeatable.",
+)
+@click.option(
+    "--reveal",
+    "reveals",
+    type=PairType("NAME=WHO"),
+    multiple=True,
+    help="Who learns an output: 1, 0 or both. Repeatable.",
+)
+@click.option(
+    "--max-error",
+    type=click.FloatRange(0, min_open=True),
+    metavar="E",
+    help="Refuse a program whose outputs differ by more from onnxruntime's.",
+)
 @network_option
-@click.option("--correlations", default="dealer", show_default=True, metavar="SOURCE", help="Where correlated randomness comes from.")
+@click.option(
+    "--correlations",
+    default="dealer",
+    show_default=True,
+    metavar="SOURCE",
+    help="Where correlated randomness comes from.",
+)
 @click.option("--preset", metavar="NAME", help="default")
 @click.option("--softmax", metavar="KIND", help="exact")
 @click.option("--gelu", metavar="KIND", help="series")
-@click.option("--moe", metavar="KIND", help="For mixture-of-experts models, which this version does not compile.")
-@click.option("--check-ranges", is_flag=True, help="Reveal whether a range was exceeded. Not in this version.")
-@click.option("--dump-after", type=click.Choice(PASSES), multiple=True, metavar="PASS", help=f"Print the program after a pass: {', '.join(PASSES)}.")
+@click.option(
+    "--moe", metavar="KIND", help="For mixture-of-experts models, which this version does not compile."
+)
+@click.option(
+    "--check-ranges", is_flag=True, help="Reveal whether a range was exceeded. Not in this version."
+)
+@click.option(
+    "--dump-after",
+    type=click.Choice(PASSES),
+    multiple=True,
+    metavar="PASS",
+    help=f"Print the program after a pass: {', '.join(PASSES)}.",
+)
 @click.option("--explain", is_flag=True, help="Say what was recognised where, and the nearest misses.")
 def compile_command(
     model: Path,
@@ -111,9 +159,10 @@ def summary(compiled: Compiled, output: Path, network: Network) -> str:
     return "\n".join(
         (
             f"recognised: {found}",
-            f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, {size_of(cost.bytes_party1)} from party 1, "
-            f"about {seconds:.2f} s over {network}",
-            f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, {size_of(cost.setup_bytes)} set-up",
+            f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, "
+            f"{size_of(cost.bytes_party1)} from party 1, about {seconds:.2f} s over {network}",
+            f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, "
+            f"{size_of(cost.setup_bytes)} set-up",
             f"written:    {output}",
         )
     )
@@ -126,7 +175,7 @@ def _refuse_what_is_missing(options: dict[str, Any]) -> None:
         if options["correlations"] == "two-party":
             diagnostics.add(
                 "MPC-C003",
-                "--correlations two-party is not in this version: correlations without a dealer are not there yet",
+                "--correlations two-party is not there yet: this version needs a dealer",
                 remedy="use --correlations dealer, and let a party that neither side controls run mpcc deal",
             )
         else:
@@ -149,7 +198,9 @@ def _dims(pairs: tuple[tuple[str, str], ...]) -> dict[str, int]:
     dims = {}
     for name, text in pairs:
         if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise click.BadParameter(f"{name}={text}: the size is not a positive integer", param_hint="'--dim'")
+            raise click.BadParameter(
+                f"{name}={text}: the size is not a positive integer", param_hint="'--dim'"
+            )
         dims[name] = int(text)
     return dims
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from mpcc.compiler.cost.network import Network
 
 
-@click.command("cost", help="Predict rounds and bytes (exactly), seconds and memory (roughly), by layer and operation.")
+@click.command(
+    "cost", help="Predict rounds and bytes (exactly), seconds and memory (roughly), by layer and operation."
+)
 @program_argument
 @network_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

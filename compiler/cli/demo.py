@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 
-@click.command("demo", help="Compile the bundled digit classifier, run both parties, and compare with onnxruntime.")
+@click.command(
+    "demo", help="Compile the bundled digit classifier, run both parties, and compare with onnxruntime."
+)
 def demo_command() -> None:
     from mpcc.compiler.demo import demo
 

@@ -21,7 +21,11 @@ def deal_command(arguments: tuple[str, ...]) -> int:
     return main(list(arguments))
 
 
-@click.command("party", help="Run one party: the same as PROG/party0/run or PROG/party1/run.", context_settings=PASS_THROUGH)
+@click.command(
+    "party",
+    help="Run one party: the same as PROG/party0/run or PROG/party1/run.",
+    context_settings=PASS_THROUGH,
+)
 @click.argument("folder", type=click.Path(path_type=Path), metavar="PROG/partyN")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS]...")
 def party_command(folder: Path, arguments: tuple[str, ...]) -> int:

@@ -1,4 +1,4 @@
-"""The phases of a compilation on stderr: a running line with its time on a terminal, plain lines elsewhere."""
+"""A compilation's phases on stderr: running lines with their time on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ class Phases:
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars = Progress(
-            SpinnerColumn(finished_text=" "), TextColumn("{task.description}"), TimeElapsedColumn(), console=self._console
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
         )
         self._task: TaskID | None = None
         self._current: tuple[str, float] | None = None

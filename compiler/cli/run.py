@@ -21,8 +21,16 @@ SHOWN_VALUES = 8
 @input_option
 @click.option("--output", "output_path", type=PATH, metavar="Y.npz", help="Write the outputs by name.")
 @click.option("--report", "report_path", type=PATH, metavar="R.json", help="Write rounds, bytes and seconds.")
-@click.option("--sessions", type=click.IntRange(min=1), default=1, show_default=True, help="Run so many times; report the median.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a party waits for the other.")
+@click.option(
+    "--sessions",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Run so many times; report the median.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a party waits for the other."
+)
 def run_command(program: Path, input_path: Path, timeout: float | None, **options: Any) -> None:
     from mpcc.runtime.events import ScreenEvents
     from mpcc.runtime.local_run import run_local
@@ -46,7 +54,8 @@ def cost_line(report: dict[str, Any]) -> str:
     """What a run cost, in one line."""
     online, offline, seconds = report["bytes"]["online"], report["bytes"]["offline"], report["seconds"]
     return (
-        f"online: {report['rounds']} rounds, {size_of(online['party0'])} from party 0, {size_of(online['party1'])} from party 1, "
-        f"{seconds['online']:.2f} s; offline: {size_of(offline['dealer_to_party1'])} dealt, "
+        f"online: {report['rounds']} rounds, {size_of(online['party0'])} from party 0, "
+        f"{size_of(online['party1'])} from party 1, {seconds['online']:.2f} s; "
+        f"offline: {size_of(offline['dealer_to_party1'])} dealt, "
         f"{size_of(offline['setup_party0_to_party1'])} set-up, {seconds['offline']:.2f} s"
     )

@@ -10,10 +10,15 @@ from mpcc.compiler.cli.common import PATH, input_option, program_argument
 from mpcc.compiler.cli.run import describe
 
 
-@click.command("simulate", help="Compute PROG in the clear on fixed-point numbers, to see its accuracy without a network.")
+@click.command(
+    "simulate",
+    help="Compute PROG in the clear on fixed-point numbers, to see its accuracy without a network.",
+)
 @program_argument
 @input_option
-@click.option("--output", "output_path", type=PATH, required=True, metavar="Y.npz", help="Write the outputs by name.")
+@click.option(
+    "--output", "output_path", type=PATH, required=True, metavar="Y.npz", help="Write the outputs by name."
+)
 def simulate_command(program: Path, input_path: Path, output_path: Path) -> None:
     from mpcc.compiler.simulate import simulate
     from mpcc.runtime.arrays_file import check_writable, read_inputs, write_outputs

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.backend.split import ticks
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.cost.network import Network
+from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.summary import Row, Summary, summarise
 from mpcc.compiler.text import count_of, size_of, table
 from mpcc.ir.parser import read_program
@@ -109,7 +109,14 @@ def cost_text(folder: Path, network: Network) -> str:
             "",
             "By operation",
             "",
-            table(head, [_cells(row) for row in summary.kinds if row.online or row.dealt_bytes or row.multiplications]),
+            table(
+                head,
+                [
+                    _cells(row)
+                    for row in summary.kinds
+                    if row.online or row.dealt_bytes or row.multiplications
+                ],
+            ),
         )
     )
 
@@ -141,7 +148,14 @@ def _predicted(folder: Path, network: Network) -> tuple[Summary, Prediction]:
 
 
 def _cells(row: Row) -> tuple[object, ...]:
-    counts = (row.operations, row.rounds, row.bytes_party0, row.bytes_party1, row.dealt_bytes, row.multiplications)
+    counts = (
+        row.operations,
+        row.rounds,
+        row.bytes_party0,
+        row.bytes_party1,
+        row.dealt_bytes,
+        row.multiplications,
+    )
     return row.label, *counts
 
 

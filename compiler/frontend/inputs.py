@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from mpcc.compiler.frontend.imported import InputSpec
 from mpcc.ir.types import Visibility
-from mpcc.passes.recognise.graph import MACRO, VISIBILITY, attribute, is_float, shape, visibility
+from mpcc.passes.recognise.graph import MACRO, TABLE_ROWS, VISIBILITY, attribute, is_float, shape, visibility
 
 # Operations that pass integers on unchanged.
 _CARRIES = {
@@ -51,7 +51,7 @@ def _bounds(value: ir.Value) -> tuple[int | None, int | None]:
 
 def _table_rows(value: ir.Value, seen: set[int]) -> int | None:
     """Rows of the smallest table that the value's integers index directly."""
-    found: list[int] = []
+    found: list[int] = [int(value.meta[TABLE_ROWS])] if TABLE_ROWS in value.meta else []
     for use in value.uses():
         node = use.node
         if node.op_type == "Gather" and use.idx == 1:

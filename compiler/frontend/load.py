@@ -29,14 +29,16 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
         proto = onnx.inliner.inline_local_functions(proto)
     try:
         model = ir.from_proto(proto)
-    except (ValueError, TypeError, KeyError) as error:
+        ir.external_data.set_base_dir(model.graph, path.resolve().parent)
+        _bind_dimensions(model.graph, dims)
+        common.RemoveInitializersFromInputsPass()(model)
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+        common.DeduplicateInitializersPass()(model)
+        common.CommonSubexpressionEliminationPass()(model)
+    except MpccError:
+        raise
+    except Exception as error:  # onnx-ir meets what onnx's checker let pass
         raise _malformed(path, str(error)) from error
-    ir.external_data.set_base_dir(model.graph, path.resolve().parent)
-    _bind_dimensions(model.graph, dims)
-    common.RemoveInitializersFromInputsPass()(model)
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    common.DeduplicateInitializersPass()(model)
-    common.CommonSubexpressionEliminationPass()(model)
     return model
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 POINTS = 3000
 REGULARISATION = 1e-9
+ROOM = 1.2  # how far beyond the asked radius a series reaches where its period allows
 
 
 @dataclass(frozen=True)
@@ -49,34 +50,39 @@ FUNCTIONS = {
 
 @lru_cache(maxsize=64)
 def fit(name: str, radius: float, max_error: float, max_harmonics: int = 96) -> Series:
-    """The shortest series within `max_error` on [-radius, radius], or the most accurate one of `max_harmonics`.
+    """The shortest series within `max_error` on at least [-radius, radius], or the best one of `max_harmonics`.
 
-    Even functions are continued evenly to a period of at least 2 radius; odd ones need a period that leaves room to
-    turn round, 8/3 radius.
+    Even functions are continued evenly, odd ones need room to turn round within the period: 2.05 and 8/3 times the radius.
+    The radius is then raised by up to a fifth where the period, a power of two, leaves room. The next period is tried too:
+    away from the function's corner at half a period, fewer harmonics may do.
     """
+    room = 8 / 3 if FUNCTIONS[name][1] else 2.05
+    first = int(np.ceil(np.log2(radius * room)))
+    wide = min(2.0**first / room, ROOM * radius)
+    candidates = [_fit_period(name, period, wide, max_error, max_harmonics) for period in (first, first + 1)]
+    good = [c for c in candidates if c.error <= max_error]
+    return min(good, key=lambda c: len(c.harmonics)) if good else min(candidates, key=lambda c: c.error)
+
+
+def _fit_period(name: str, period_log2: int, radius: float, max_error: float, max_harmonics: int) -> Series:
+    """The shortest series of one period within the error, or the most accurate one."""
     function, odd = FUNCTIONS[name]
-    period_log2 = int(np.ceil(np.log2(radius * (8 / 3 if odd else 2.05))))
-    period = 2.0**period_log2
     x = radius * np.cos(np.pi * (np.arange(POINTS) + 0.5) / POINTS)
     x = np.concatenate([x, np.linspace(-radius, radius, POINTS)])
     target = function(x)
+    angle = 2 * np.pi * np.outer(x, np.arange(1, max_harmonics + 1)) / 2.0**period_log2
+    basis = np.sin(angle) if odd else np.concatenate([np.ones((len(x), 1)), np.cos(angle)], axis=1)
+    gram, moments = basis.T @ basis / len(x), basis.T @ target / len(x)
     best: Series | None = None
-    count = 4
-    while count <= max_harmonics:
-        harmonics = np.arange(1, count + 1)
-        angle = 2 * np.pi * np.outer(x, harmonics) / period
-        basis = np.sin(angle) if odd else np.concatenate([np.ones((len(x), 1)), np.cos(angle)], axis=1)
-        gram = basis.T @ basis / len(x) + REGULARISATION * np.eye(basis.shape[1])
-        coefficients = np.linalg.solve(gram, basis.T @ target / len(x))
-        error = float(np.abs(basis @ coefficients - target).max())
-        constant, amplitudes = (0.0, coefficients) if odd else (float(coefficients[0]), coefficients[1:])
-        series = Series(
-            odd, period_log2, tuple(harmonics.tolist()), tuple(amplitudes.tolist()), constant, radius, error
-        )
+    for count in range(4, max_harmonics + 1, 2):
+        used = count + (0 if odd else 1)
+        coefficients = np.linalg.solve(gram[:used, :used] + REGULARISATION * np.eye(used), moments[:used])
+        error = float(np.abs(basis[:, :used] @ coefficients - target).max())
         if best is None or error < best.error:
-            best = series
+            constant, amplitudes = (0.0, coefficients) if odd else (float(coefficients[0]), coefficients[1:])
+            harmonics = tuple(range(1, count + 1))
+            best = Series(odd, period_log2, harmonics, tuple(amplitudes.tolist()), constant, radius, error)
         if error <= max_error:
-            return series
-        count += 2
+            break
     assert best is not None
     return best

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.series import fit
@@ -18,6 +19,7 @@ AMPLITUDE_FRACTION = 28
 PUBLIC_FRACTION = 15
 SECRET_FRACTION = 14
 MAX_ERROR = 1e-4  # on a radius up to 12; wider series are allowed more, their harmonics are dealt
+WORST_ERROR = 5e-3
 SERIES_SAFETY = 1.25  # beyond the calibrated range, on top of nothing: a series has no use for a factor of two
 
 
@@ -45,6 +47,13 @@ def _series(context: Context, operation: Operation, name: str) -> tuple[Value, V
     extent = context.internal(operation.result, "input")
     radius = max(1.0, extent.magnitude / context.formats.safety * SERIES_SAFETY)
     series = fit(name, radius, MAX_ERROR * max(1.0, radius / 12) ** 1.5)
+    if series.error > WORST_ERROR:
+        raise MpccError(
+            "MPC-P015",
+            f"{operation.kind} on [-{radius:.3g}, {radius:.3g}] would be off by {series.error:.2g}",
+            where=", ".join(operation.onnx_nodes) or None,
+            remedy="check the calibration inputs: so wide a range is unusual",
+        )
     fraction = min(ARGUMENT_FRACTION, ARGUMENT_BITS - series.period_log2)
     narrow = context.at_fraction(x, fraction)
     value = context.emit(

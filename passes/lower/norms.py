@@ -15,6 +15,7 @@ from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
 from mpcc.passes.lower.products import multiply, open_for_product, relative_fraction, segmented_power, square
 
+LOW_ROOM = 4.0  # below the smallest mean square: segments cost bits a row only
 MAX_EXTRA_BITS = 8  # fraction bits given to a normalisation's argument beyond the activation's
 
 
@@ -76,7 +77,7 @@ def _normalise(
     opened = open_for_product(context, x, fraction)
     total = context.emit("sum", square(context, opened), axes=(last,), keepdims=True)
     shift = factor * epsilon
-    bounds = Range(factor * mean_square.low + shift, factor * mean_square.high + shift)
+    bounds = Range(factor * mean_square.low / LOW_ROOM + shift, factor * mean_square.high + shift)
     if epsilon:
         constant = context.public(np.asarray(shift), ring_of(total).fraction)
         total = context.emit("add", total, constant)

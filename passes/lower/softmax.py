@@ -20,6 +20,7 @@ WEIGHT_FRACTION = 18  # of the unnormalised probabilities
 WEIGHT_BITS = 22
 CLIP_FRACTION = 3
 MARGIN = 2.0**-13  # keeps the rounded argument below 0, where the exponential ends sharply
+LOW_ROOM = 0.125  # of the width of the row maxima's range, below it
 MAX_POSITION_BITS = 8
 MAX_UNIT_LOG2 = 2
 
@@ -28,6 +29,8 @@ MAX_UNIT_LOG2 = 2
 def lower_softmax(context: Context, operation: Operation) -> Lowered:
     scores = context.plain_share(operation.operands[0])
     raw, top = context.internal(operation.result, "scores"), context.internal(operation.result, "row_max")
+    # a row whose maximum lies below the tested levels loses its weights: leave room that costs only levels
+    top = Range(top.low - LOW_ROOM * (top.high - top.low), top.high)
     plan = positions(context, raw, top, masked=len(operation.operands) == 2)
     if len(operation.operands) == 2:
         scores = _penalised(context, scores, operation.operands[1], plan.penalty)

@@ -22,6 +22,7 @@ from mpcc.passes.evaluate_node import evaluate_node
 MACRO = "mpcc"
 VISIBILITY = "visibility"
 ORIGIN = "origin"
+TABLE_ROWS = "table_rows"  # of a one-row table that a folded lookup indexed with the value
 UNTYPED = "untyped"  # reported already; what depends on it is passed over
 SOURCE = "source"  # the ONNX constant that a rewritten constant was computed from
 
@@ -205,11 +206,12 @@ class Rewriter:
     _count: int = 0
 
     def constant(self, data: np.ndarray, who: Visibility = Visibility.PUBLIC) -> ir.Value:
-        """A constant value; equal constants of one visibility are one value."""
-        data = np.ascontiguousarray(data)
-        key = (data.tobytes(), data.dtype.str, data.shape, who)
+        """A constant value; equal small constants of one visibility are one value."""
+        data = np.ascontiguousarray(data) if data.ndim else data
+        self._count += 1
+        content = data.tobytes() if data.size <= MAX_SHAPE_DATA else self._count
+        key = (content, data.dtype.str, data.shape, who)
         if key not in self._constants:
-            self._count += 1
             value = ir.Value(
                 name=f"constant.{self._count}",
                 shape=ir.Shape(data.shape),

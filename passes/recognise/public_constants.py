@@ -65,9 +65,8 @@ def _exponent(node: ir.Node, index: int, value: ir.Value, integral: set[int]) ->
 
 
 def _bound(node: ir.Node, index: int, value: ir.Value, integral: set[int]) -> str | None:
-    if node.op_type in ("Clip", "Max", "Min") and index > 0 and scalar(value) is not None:
-        return "bound of a clamp"
-    return None
+    is_bound = node.op_type in ("Max", "Min") or (node.op_type == "Clip" and index > 0)
+    return "bound of a clamp" if is_bound and scalar(value) is not None else None
 
 
 def _mask_fill(node: ir.Node, index: int, value: ir.Value, integral: set[int]) -> str | None:

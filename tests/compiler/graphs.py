@@ -27,7 +27,7 @@ DENSE = (
 
 
 def build(signature: str, body: str, opset: int = 17, **weights: np.ndarray) -> onnx.ModelProto:
-    """A model from onnx's text form: `(float[2] x) => (float[2] y)` and statements; weights are initializers."""
+    """A model from onnx's text form: `(float[2] x) => (float[2] y)`, statements; weights are initializers."""
     text = f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft" : 1]>\ng {signature} {{ {body} }}'
     model = onnx.parser.parse_model(text)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(a, name) for name, a in weights.items())
@@ -78,6 +78,6 @@ def imported(folder: Path, model: onnx.ModelProto, tolerance: float = 1e-5, **di
 
 
 def kinds(result: Imported) -> Counter[str]:
-    """How many operations of each kind; sources and the additions that made the inputs secret are left out."""
+    """How many operations of each kind, without sources and the additions that made the inputs secret."""
     operations = [o for o in result.program.operations if o.kind not in ("constant", "input")]
     return Counter(o.kind for o in operations if not any(n.startswith("hidden_") for n in o.onnx_nodes))

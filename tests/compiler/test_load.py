@@ -76,7 +76,9 @@ def test_external_data_in_the_models_folder(tmp_path: Path) -> None:
     assert check_against_onnxruntime(result, path, {"x": x}) < 1e-6
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "/etc/hostname", "a/../../w.bin", "C:\\w.bin", "\\w.bin", "", "absent.bin", "."])
+@pytest.mark.parametrize(
+    "location", ["../w.bin", "/etc/hostname", "a/../../w.bin", "C:\\w.bin", "\\w.bin", "", "absent.bin", "."]
+)
 def test_external_data_elsewhere_is_refused(tmp_path: Path, location: str) -> None:
     folder = tmp_path / "model"
     folder.mkdir()
@@ -94,14 +96,18 @@ def test_external_data_through_a_link_is_refused(tmp_path: Path) -> None:
     assert error(external(folder, "sub/w.bin")).code == "MPC-F003"
 
 
-@pytest.mark.parametrize("entries", [{"offset": 0, "length": 81}, {"offset": 8, "length": 80}, {"offset": -8}])
+@pytest.mark.parametrize(
+    "entries", [{"offset": 0, "length": 81}, {"offset": 8, "length": 80}, {"offset": -8}]
+)
 def test_external_data_beyond_its_file_is_refused(tmp_path: Path, entries: dict[str, int]) -> None:
     (tmp_path / "w.bin").write_bytes(weight(4, 5).tobytes())
     assert error(external(tmp_path, "w.bin", **entries)).code == "MPC-F003"
 
 
 def symbolic(folder: Path) -> Path:
-    return save(folder, build("(float[batch,seq,4] x) => (float[batch,seq,5] y)", "y = MatMul(x, w)", w=weight(4, 5)))
+    return save(
+        folder, build("(float[batch,seq,4] x) => (float[batch,seq,5] y)", "y = MatMul(x, w)", w=weight(4, 5))
+    )
 
 
 def test_symbolic_dimensions_are_bound(tmp_path: Path) -> None:
@@ -156,7 +162,10 @@ def test_local_functions_are_inlined(tmp_path: Path) -> None:
     model = onnx.parser.parse_model(text)
     model.graph.initializer.append(onnx.numpy_helper.from_array(weight(4), "w"))
     result = import_model(save(tmp_path, model), {}, {}, {})
-    assert [o.kind for o in result.program.operations if o.kind not in ("input", "constant")] == ["add", "add"]
+    assert [o.kind for o in result.program.operations if o.kind not in ("input", "constant")] == [
+        "add",
+        "add",
+    ]
 
 
 @pytest.mark.parametrize("name", ["t5enc.legacy17", "llama.dynamo23"])
@@ -193,7 +202,9 @@ def test_initializers_listed_as_inputs(tmp_path: Path) -> None:
 def test_outputs_that_are_no_results(tmp_path: Path) -> None:
     """An output that is an input, a constant, party 1's own value, or the same value twice."""
     body = "a = Identity(x) c = Identity(w) m = MatMul(x, w) p = Identity(m) q = Identity(m) i = Add(n, n)"
-    signature = "(float[2,4] x, int64[3] n) => (float[2,4] a, float[4,5] c, float[2,5] p, float[2,5] q, int64[3] i)"
+    signature = (
+        "(float[2,4] x, int64[3] n) => (float[2,4] a, float[4,5] c, float[2,5] p, float[2,5] q, int64[3] i)"
+    )
     path = save(tmp_path, build(signature, body, w=weight(4, 5)))
     result = import_model(path, {}, {}, {})
     inputs = {"x": weight(2, 4), "n": np.array([1, 2, 3])}

@@ -105,11 +105,13 @@ def stop(*_): raise KeyboardInterrupt
 signal.signal(signal.SIGTERM, stop)
 run_local(Path({str(program)!r}), Path({str(arrays)!r}), ScreenEvents(), dealer_command={DEALER_COMMAND!r})
 """
-    run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # a killed run leaves its temporary store there
+    run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL, env=environment)
     _wait_until(lambda: len(_processes_of(program)) == 2)
     run.send_signal(number)
     run.wait(10)
     _wait_until(lambda: not _processes_of(program))
+    assert bool(list(tmp_path.glob("mpcc-run-*"))) == (number == signal.SIGKILL)
 
 
 def _processes_of(program: Path) -> list[int]:

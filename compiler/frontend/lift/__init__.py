@@ -78,7 +78,7 @@ _RECOGNISED = frozenset(
 
 
 def survey(graph: ir.Graph, diagnostics: Diagnostics) -> None:
-    """Report unsupported operations of a graph that cannot be typed, as far as they show before recognition."""
+    """Report unsupported operations of a graph that cannot be typed, as far as they show by then."""
     for node in graph:
         around = [v for v in (*node.inputs, *node.outputs) if v is not None]
         typed = not any(UNTYPED in v.meta for v in around)

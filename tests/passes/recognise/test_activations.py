@@ -32,8 +32,10 @@ CUBE = {
     "square": "s = Pow(x, two) p = Mul(x, s) ",
 }
 TANH = {
-    "usual": "q = Mul(p, k) r = Add(x, q) u = Mul(r, c) t = Tanh(u) b = Add(t, one) h = Mul(x, half) y = Mul(h, b)",
-    "swapped": "q = Mul(k, p) r = Add(q, x) u = Mul(c, r) t = Tanh(u) b = Add(one, t) h = Mul(b, half) y = Mul(h, x)",
+    "usual": "q = Mul(p, k) r = Add(x, q) u = Mul(r, c) t = Tanh(u) "
+    "b = Add(t, one) h = Mul(x, half) y = Mul(h, b)",
+    "swapped": "q = Mul(k, p) r = Add(q, x) u = Mul(c, r) t = Tanh(u) "
+    "b = Add(one, t) h = Mul(b, half) y = Mul(h, x)",
 }
 
 

@@ -79,11 +79,14 @@ def test_rotary_spelled_out_with_client_positions(tmp_path: Path) -> None:
     body = (
         "f = Cast<to=1>(p) c = Unsqueeze(f, last) a = Mul(c, frequencies) cos = Cos(a) sin = Sin(a) "
         "l, r = Split<axis=-1>(x, halves) n = Neg(r) t = Concat<axis=-1>(n, l) "
-        "cc = Concat<axis=-1>(cos, cos) ss = Concat<axis=-1>(sin, sin) u = Mul(x, cc) w = Mul(t, ss) y = Add(u, w)"
+        "cc = Concat<axis=-1>(cos, cos) ss = Concat<axis=-1>(sin, sin) "
+        "u = Mul(x, cc) w = Mul(t, ss) y = Add(u, w)"
     )
     frequencies = (100.0 ** (-np.arange(4) / 4)).astype(np.float32)
     signature = "(float[1,6,8] x, int64[1,6] p) => (float[1,6,8] y)"
-    result = imported(tmp_path, build(signature, body, frequencies=frequencies, last=ints(-1), halves=ints(4, 4)))
+    result = imported(
+        tmp_path, build(signature, body, frequencies=frequencies, last=ints(-1), halves=ints(4, 4))
+    )
     assert kinds(result)["mul"] == 2
     assert [c.reason for c in result.public_scalars] == ["rotary frequencies"]
 
@@ -100,8 +103,14 @@ def fused(body: str, **weights: np.ndarray) -> object:
         ("y = ms.FastGelu(x, b)", {"gelu": 1, "add": 1}),
         ("y = ms.BiasGelu(x, b)", {"gelu": 1, "add": 1}),
         ("y = ms.QuickGelu<alpha=1.702>(x)", {"silu": 1, "mul": 2}),
-        ("r = Relu(x) y = ms.SkipLayerNormalization<epsilon=0.001>(x, r, g, b)", {"relu": 1, "add": 1, "layer_norm": 1}),
-        ("r = Relu(x) y = ms.SkipSimplifiedLayerNormalization<epsilon=0.001>(x, r, g)", {"relu": 1, "add": 1, "rms_norm": 1}),
+        (
+            "r = Relu(x) y = ms.SkipLayerNormalization<epsilon=0.001>(x, r, g, b)",
+            {"relu": 1, "add": 1, "layer_norm": 1},
+        ),
+        (
+            "r = Relu(x) y = ms.SkipSimplifiedLayerNormalization<epsilon=0.001>(x, r, g)",
+            {"relu": 1, "add": 1, "rms_norm": 1},
+        ),
         ("y = SimplifiedLayerNormalization<axis=-1, epsilon=0.001>(x, g)", {"rms_norm": 1}),
         ("y = ms.FusedMatMul<alpha=0.5, transB=1>(x, w)", {"linear": 1}),
     ],
@@ -127,7 +136,9 @@ def test_learned_scalar_stays_party0s(tmp_path: Path, value: float) -> None:
     body = "r = Relu(x) y = Mul(r, temperature)"
     result = imported(tmp_path, build("(float[2,8] x) => (float[2,8] y)", body, temperature=scalar(value)))
     assert result.public_scalars == ()
-    visibilities = {str(o.attributes["visibility"]) for o in result.program.operations if o.kind == "constant"}
+    visibilities = {
+        str(o.attributes["visibility"]) for o in result.program.operations if o.kind == "constant"
+    }
     assert visibilities == {"party0"}
 
 

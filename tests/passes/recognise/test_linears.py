@@ -35,7 +35,9 @@ def test_product_and_bias(tmp_path: Path, body: str) -> None:
     assert set(weights_of(result)) == {"party0"}
 
 
-@pytest.mark.parametrize("attributes", ["", "<transB=1>", "<alpha=0.5, beta=2.0>", "<transA=1>", "<transB=1, alpha=3.0>"])
+@pytest.mark.parametrize(
+    "attributes", ["", "<transB=1>", "<alpha=0.5, beta=2.0>", "<transA=1>", "<transB=1, alpha=3.0>"]
+)
 @pytest.mark.parametrize("bias", [(5,), (1, 5), (), (3, 5)])
 def test_gemm(tmp_path: Path, attributes: str, bias: tuple[int, ...]) -> None:
     x = "4,3" if "transA" in attributes else "3,4"

@@ -132,7 +132,7 @@ def test_guard_goes_and_means_zero_rows(tmp_path: Path) -> None:
     [
         "p = Softmax<axis=-1>(s) n = IsNaN(p) y = Where(n, one, p)",  # another replacement
         "p = Softmax<axis=-1>(s) n = IsNaN(x) y = Where(n, zero, p)",  # another test
-        "p = Softmax<axis=-1>(s) n = IsNaN(p) q = Where(n, zero, p) y = Add(p, q)",  # the NaN is seen elsewhere
+        "p = Softmax<axis=-1>(s) n = IsNaN(p) q = Where(n, zero, p) y = Add(p, q)",  # NaN is seen elsewhere
     ],
 )
 def test_guard_stays_when_removing_it_is_not_sound(tmp_path: Path, guard: str) -> None:

@@ -1,6 +1,6 @@
 """A program around each protocol, with random parameters and inputs, and what its output must be.
 
-`CASES[kind](choices)` gives a case for every kind that the runtime implements; `test_registry` checks that none is missing.
+`CASES[kind](choices)` gives a case for every kind that the runtime implements; `test_registry` checks that.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from tests.runtime.protocols.choices import Choices
-from tests.runtime.protocols.harness import Run, plain, reveal
 
 from mpcc.ir.program import Attributes, Builder, Program, Stage, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.ring import reduce, to_ring
+from tests.runtime.protocols.choices import Choices
+from tests.runtime.protocols.harness import Run, plain, reveal
 
 Check = Callable[[np.ndarray], None]  # of the revealed integers, mod the ring of the result
 
@@ -84,9 +84,10 @@ class Setting:
     def bits(self, shape: tuple[int, ...]) -> Value:
         """Random shared bits: the signs of small integers."""
         x = self.share(self.choices.signed(shape, 4), ring=5)
-        return self.emit("less_than", x, bits=5, width=self.choices.integer(2, 4), thresholds=(0,))
+        signs = self.emit("less_than", x, bits=5, width=self.choices.integer(2, 4), thresholds=(0,))
+        return self.emit("reshape", signs, shape=shape)
 
-    def end(self, value: Value, check: Check | None = None) -> Case:
+    def end(self, value: Value, check: Check | None = None, to: str | None = None) -> Case:
         """Reveals a share; other sharings are first made one."""
         sharing = ring_of(value).sharing
         if sharing is Sharing.BITS:
@@ -102,7 +103,7 @@ class Setting:
             zero = np.zeros(ring_of(value).shape, dtype=np.int64)
             value = self.emit("add", value, self.share(zero, ring_of(value).fraction))
         ring = ring_of(value).ring
-        to = self.choices.pick(("party0", "party1", "public"))
+        to = to or self.choices.pick(("party0", "party1", "public"))
         return Case(reveal(self.builder, value, to=to), self.arrays, ring, check)
 
 
@@ -165,8 +166,8 @@ def view_attributes(c: Choices, kind: str, shape: tuple[int, ...]) -> Attributes
             starts.append(size - 1 if backwards else c.integer(0, size))
             stops.append(-1 if backwards else c.integer(0, size))
         return {"starts": tuple(starts), "stops": tuple(stops), "steps": tuple(steps)}
-    axes = [i for i, s in enumerate(shape) if s]
-    if not axes:
+    if not shape:
         return None
-    axis = c.pick(axes)
-    return {"axis": axis, "indices": tuple(c.integer(0, shape[axis] - 1) for _ in range(c.integer(0, 4)))}
+    axis = c.integer(0, len(shape) - 1)
+    count = c.integer(0, 4) if shape[axis] else 0
+    return {"axis": axis, "indices": tuple(c.integer(0, shape[axis] - 1) for _ in range(count))}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from tests.runtime.protocols.cases import Case, Setting, case, faithful, ring_of, view_attributes
-from tests.runtime.protocols.choices import Choices
 
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES
 from mpcc.ir.program import Value
+from tests.runtime.protocols.cases import Case, Setting, case, faithful, ring_of, view_attributes
+from tests.runtime.protocols.choices import Choices
 
 
 def any_linear(s: Setting, x: np.ndarray, fraction: int = 0) -> Value:
@@ -97,7 +97,7 @@ def shift(c: Choices, kind: str) -> Case:
 
 @case(*VIEW_ATTRIBUTES)
 def view(c: Choices, kind: str) -> Case:
-    """A view of each sharing: the dealer moves the masks, party 1 the masks of served values, the parties the rest."""
+    """A view of each sharing: the dealer moves masks, party 1 those of served values, all the rest."""
     s = Setting(c)
     shape = c.shape(1)
     sharing = c.pick(("linear", "masked", "served", "bits", "masked_bits"))

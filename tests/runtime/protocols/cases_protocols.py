@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from tests.runtime.protocols.cases import Case, Setting, case, close, faithful
-from tests.runtime.protocols.choices import Choices
 
 from mpcc.ir.program import Value
+from tests.runtime.protocols.cases import Case, Setting, case, close, faithful
+from tests.runtime.protocols.choices import Choices
 
 
 @case("open_masked", "reveal")
@@ -77,9 +77,7 @@ def product(c: Choices, kind: str) -> Case:
         row: tuple[int, ...] = ()
         if factor == "bits":
             count = c.integer(1, 3)
-            operands.append(
-                s.emit("open_bits", s.emit("reshape", s.bits((count, *own)), shape=(count, *own)))
-            )
+            operands.append(s.emit("open_bits", s.bits((count, *own))))
             row = tuple(c.integer(-(2**40), 2**40) for _ in range(count + 1))
         else:
             bits = c.integer(2, 64)

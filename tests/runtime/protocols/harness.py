@@ -43,10 +43,10 @@ class Prepared:
 
     def __init__(self, program: Program) -> None:
         self.parsed = [parse(print_program(p)) for p in split(program)]
-        linked = [plan.link(p) for p in self.parsed]
-        assert plan.to_json(linked[0]) == plan.to_json(linked[1])
-        self.operations = plan.from_json(plan.to_json(linked[0]))
-        self.offsets, self.payload_bytes = plan.offsets(linked[1])
+        self.linked, other = (plan.link(p) for p in self.parsed)
+        assert plan.to_json(self.linked) == plan.to_json(other)
+        self.operations = plan.from_json(plan.to_json(self.linked))
+        self.offsets, self.payload_bytes = plan.offsets(other)
 
     def payload(self, seeds: tuple[bytes, bytes]) -> bytes:
         """Party 1's corrections, of the length that the plan states."""
@@ -136,7 +136,8 @@ def plain(program: Program, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarr
         if "name" in o.attributes and not o.operands:
             values[o.result] = np.asarray(arrays[str(o.attributes["name"])], dtype=np.int64)
         else:
-            values[o.result] = protocols[o.kind].plain(o, [values[v] for v in o.operands])
+            with np.errstate(over="ignore"):
+                values[o.result] = np.asarray(protocols[o.kind].plain(o, [values[v] for v in o.operands]))
     return {name: values[v] for name, v in program.outputs.items()}
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+from mpcc.ir.program import Program
+from mpcc.ir.types import RingType, Sharing
 from tests.runtime.protocols.harness import (
     halves,
     plain,
@@ -13,9 +16,6 @@ from tests.runtime.protocols.harness import (
     share_builder,
     shared_input,
 )
-
-from mpcc.ir.program import Program
-from mpcc.ir.types import RingType, Sharing
 
 
 @pytest.fixture

@@ -1,0 +1,183 @@
+"""`mpcc inspect`: stages as text, the summary's numbers, and the report page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from mpcc.compiler.dumps import read_dumps
+from mpcc.compiler.inspect import VERIFY_NAME, inspect_command
+from mpcc.compiler.layers import AFTER, BEFORE, layers_by_node
+from mpcc.compiler.report import REPORT_NAME, report_page
+from mpcc.compiler.summary import Summary, summarise
+from mpcc.compiler.text import size_of, table
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.parser import parse
+from mpcc.ir.program import Program, Stage
+from mpcc.runtime.program_folder import load_program_folder, read_manifest
+from tests.compiler.compiled import compile_fixture
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+@pytest.fixture(scope="module")
+def program_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compile_fixture("bert.legacy17", tmp_path_factory.mktemp("inspect"))
+
+
+@pytest.fixture(scope="module")
+def dumps(program_folder: Path) -> list[tuple[str, Program]]:
+    return read_dumps(program_folder)
+
+
+@pytest.fixture(scope="module")
+def summary(dumps: list[tuple[str, Program]]) -> Summary:
+    return summarise(dumps)
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [("tensor", Stage.TENSOR), ("share", Stage.SHARE), ("party0", Stage.PARTY), ("party1", Stage.PARTY)],
+)
+def test_a_stage_is_printed_as_text_that_parses(program_folder: Path, stage: str, expected: Stage) -> None:
+    assert parse(inspect_command(program_folder, stage, html=False)).stage is expected
+
+
+def test_the_share_stage_is_the_one_with_rings(program_folder: Path) -> None:
+    (path,) = (program_folder / "ir").glob("*assign-rings*")
+    assert inspect_command(program_folder, "share", html=False) == path.read_text().rstrip("\n")
+
+
+def test_costs_by_layer_and_by_kind_add_up_to_the_predicted_ones(
+    program_folder: Path, summary: Summary
+) -> None:
+    predicted = read_manifest(program_folder)["predicted"]
+    for rows in (summary.layers, summary.kinds):
+        assert sum(r.bytes_party0 for r in rows) == predicted["bytes"]["online"]["party0"]
+        assert sum(r.bytes_party1 for r in rows) == predicted["bytes"]["online"]["party1"]
+        assert sum(r.dealt_bytes for r in rows) == predicted["bytes"]["offline"]["dealer_to_party1"]
+        assert len(set[int]().union(*(r.ticks for r in rows))) == predicted["rounds"]
+
+
+def test_layers_come_from_paths(summary: Summary) -> None:
+    assert [row.label for row in summary.layers] == [BEFORE, "layer.0", "layer.1", AFTER]
+    assert summary.layers[1].chain == summary.layers[2].chain
+    assert ("softmax", 1) in summary.layers[1].chain
+
+
+def test_without_paths_layers_come_from_the_structure(dumps: list[tuple[str, Program]]) -> None:
+    flat = dumps[0][1]
+    operations = [
+        replace(o, onnx_nodes=(f"node_{i}",) if o.onnx_nodes else ()) for i, o in enumerate(flat.operations)
+    ]
+    layers = layers_by_node(replace(flat, operations=operations))
+    assert list(dict.fromkeys(layers.values())) == [BEFORE, "block 0", "block 1", AFTER]
+
+
+def test_the_summary_prints_the_totals(program_folder: Path) -> None:
+    text = inspect_command(program_folder, None, html=False)
+    predicted = read_manifest(program_folder)["predicted"]
+    assert f"rounds       {predicted['rounds']}" in text
+    assert size_of(predicted["bytes"]["online"]["party1"]) in text
+    assert "party 1: output logits" in text
+
+
+class Page(HTMLParser):
+    """Collects open tags, to see that they are closed, and everything that would be loaded."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.loaded: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loaded += [
+            f"{name}={value}" for name, value in attributes if name in ("src", "href", "srcset", "data")
+        ]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(program_folder: Path) -> None:
+    path = Path(inspect_command(program_folder, None, html=True))
+    assert path == program_folder / REPORT_NAME
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.open == []
+    assert page.loaded == []
+    assert "script" not in page.tags
+    assert "url(" not in text
+    assert "@import" not in text
+    for title in (
+        "Cost by layer",
+        "Cost by operation",
+        "Ring widths",
+        "What is revealed",
+        "layer.0 to layer.1",
+    ):
+        assert title in text
+    load_program_folder(program_folder)  # the page may change without damaging the program
+
+
+def test_names_from_the_model_are_escaped(program_folder: Path, dumps: list[tuple[str, Program]]) -> None:
+    manifest = read_manifest(program_folder)
+    manifest["outputs"] = [{**manifest["outputs"][0], "name": "<script>alert(1)</script>"}]
+    text = report_page(manifest, dumps, {})
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_errors_by_layer_are_on_the_page(program_folder: Path) -> None:
+    numbers = {"max": 0.25, "std": 0.1, "relative": 0.5, "simulated": 0.125}
+    entry = {"layer": "layer.0", "operation": "softmax", "onnx_nodes": ["/layer.0/Softmax"], **numbers}
+    small = {**entry, "operation": "gelu", "max": 0.125}
+    report = {"error": {"layers": [entry, small], "outputs": {"logits": numbers}}}
+    path = program_folder / VERIFY_NAME
+    path.write_text(json.dumps(report))
+    try:
+        text = Path(inspect_command(program_folder, None, html=True)).read_text(encoding="utf-8")
+        assert "<h2>Error</h2>" in text
+        assert "layer.0: softmax" in text
+        assert "output logits" in text
+        path.write_text(json.dumps({"error": {}}))
+        with pytest.raises(MpccError) as caught:
+            inspect_command(program_folder, None, html=True)
+        assert caught.value.code == "MPC-C062"
+    finally:
+        path.unlink()
+    text = Path(inspect_command(program_folder, None, html=True)).read_text(encoding="utf-8")
+    assert "<h2>Error</h2>" not in text
+
+
+def test_a_folder_without_ir_is_refused(program_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes((program_folder / "manifest.json").read_bytes())
+    for stage in (None, "tensor", "party0"):
+        with pytest.raises(MpccError) as caught:
+            inspect_command(tmp_path, stage, html=False)
+        assert caught.value.code == "MPC-C060"
+
+
+def test_sizes_and_tables() -> None:
+    assert [size_of(n) for n in (0, 999, 1500, 999_960, 22_400_000, 3.2e12)] == [
+        "0 B", "999 B", "1.5 kB", "1.0 MB", "22.4 MB", "3200.0 GB",
+    ]  # fmt: skip
+    assert table(("name", "n"), []) == "none"
+    assert table(("name", "n"), [("a", 1), ("bcdef", 1234)]).splitlines() == [
+        "| name  |     n |",
+        "|-------|------:|",
+        "| a     |     1 |",
+        "| bcdef | 1,234 |",
+    ]

@@ -1,0 +1,99 @@
+"""One program for each communicating operation, one input repeated many times: samples of what it opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpcc.ir.program import Value
+from tests.runtime.protocols.cases import Case, Setting
+from tests.runtime.protocols.choices import seeded
+
+Build = Callable[[Setting, np.ndarray], Value]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """`opened`: of each tick the element width in bits, and how to read it: both messages added, xored or apart,
+    or one party's message alone.
+
+    `inputs` are integers at an end of the range, inside it, and next to zero.
+    """
+
+    kind: str
+    build: Build
+    opened: tuple[tuple[int, str], ...]
+    inputs: tuple[int, ...]
+
+    def case(self, x: int, count: int) -> Case:
+        setting = Setting(seeded(0, 0))
+        return setting.end(self.build(setting, np.full(count, x, dtype=np.int64)), to="party1")
+
+
+def _open_masked(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("open_masked", s.share(x), bits=21)
+
+
+def _reveal(s: Setting, x: np.ndarray) -> Value:
+    return s.emit(
+        "product", _open_masked(s, x), ring=40, factors=("value",), coefficients=((),), fractions=(0,)
+    )
+
+
+def _open_bits(s: Setting, x: np.ndarray) -> Value:
+    less = s.emit("less_than", s.share(x), bits=5, width=4, thresholds=(0,))
+    return s.emit("open_bits", less)
+
+
+def _serve(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("serve", s.share(x), bits=29)
+
+
+def _truncate(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("truncate", s.share(x, ring=30), bits=9)
+
+
+def _less_than(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("less_than", s.share(x), bits=12, width=4, thresholds=(0, -3, 700))
+
+
+def _row_reaches(s: Setting, x: np.ndarray) -> Value:
+    rows = s.share(x.reshape(-1, 4))
+    return s.emit("row_reaches", rows, bits=5, low=-9, levels=12)
+
+
+def _exponential(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("exponential", s.share(x, 8), bits=12, fraction=50)
+
+
+def _sine_series(s: Setting, x: np.ndarray) -> Value:
+    constants = {"amplitude_fraction": 28, "public_fraction": 12, "secret_fraction": 12}
+    return s.emit(
+        "sine_series",
+        s.share(x, 6),
+        bits=11,
+        odd=True,
+        harmonics=(1, 3),
+        amplitudes=(1 << 27, 1 << 25),
+        **constants,
+    )
+
+
+def _one_hot(s: Setting, x: np.ndarray) -> Value:
+    return s.emit("one_hot", s.share(x), bits=3)
+
+
+FIXED = (
+    Fixed("open_masked", _open_masked, ((21, "add"),), (0, 1, 2**19 - 1, -(2**19))),
+    Fixed("reveal", _reveal, ((21, "add"), (40, "party0")), (0, -(2**19))),
+    Fixed("open_bits", _open_bits, ((5, "add"), (1, "xor")), (0, -1)),
+    Fixed("serve", _serve, ((29, "party1"),), (0, -1, 2**28 - 1)),
+    Fixed("truncate", _truncate, ((1, "apart"),), (0, -1, 2**28 - 1, -(2**28))),
+    Fixed("less_than", _less_than, ((12, "add"), (1, "xor")), (0, -1, 1023, -1024)),
+    Fixed("row_reaches", _row_reaches, ((5, "add"), (3, "add")), (-9, 3, 0)),
+    Fixed("exponential", _exponential, ((12, "add"),), (-1, -(2**11), -300)),
+    Fixed("sine_series", _sine_series, ((11, "add"),), (0, 1023, -1024)),
+    Fixed("one_hot", _one_hot, ((3, "add"),), (0, 5, 7)),
+)

@@ -1,0 +1,91 @@
+"""The bad-input bar on a compiled program with the real interpreter: damage, and parties killed midway."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.dealer import deal_sessions
+from mpcc.runtime.program_folder import load_party_folder, load_program_folder
+from tests.runtime.party_processes import Parties
+from tests.runtime.test_bad_input import wait_until_taken
+
+DIGITS = Path(__file__).parents[2] / "examples/digits"
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    program = tmp_path_factory.mktemp("compiled") / "prog"
+    calibration = str(DIGITS / "digits_calibration.npz")
+    command = [sys.executable, "-m", "mpcc.compiler.cli", "compile", str(DIGITS / "digits.onnx")]
+    subprocess.run([*command, "--calibrate", calibration, "-o", str(program)], check=True)
+    return program
+
+
+@pytest.fixture
+def program(compiled: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(compiled, tmp_path / "prog")
+
+
+@pytest.mark.parametrize("party", [0, 1])
+def test_every_file_of_a_party_is_checked(program: Path, party: int) -> None:
+    folder = program / f"party{party}"
+    load_party_folder(folder)
+    for file in sorted(folder.iterdir()):
+        intact = file.read_bytes()
+        middle = len(intact) // 2
+        flipped = intact[:middle] + bytes([intact[middle] ^ 1]) + intact[middle + 1 :]
+        for damaged in (flipped, intact[:middle]):
+            file.write_bytes(damaged)
+            with pytest.raises(MpccError) as caught:
+                load_party_folder(folder)
+            assert caught.value.code == ("MPC-R021" if file.name == "manifest.json" else "MPC-R023"), (
+                file.name
+            )
+        file.write_bytes(intact)
+
+
+def test_what_the_dealer_reads_is_checked(program: Path) -> None:
+    os.truncate(program / "correlations.json", 100)
+    with pytest.raises(MpccError) as caught:
+        load_program_folder(program)
+    assert caught.value.code == "MPC-R023"
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGKILL, "MPC-R004"), (signal.SIGTERM, "MPC-R008"), (signal.SIGSTOP, "MPC-R005")],
+)
+def test_a_party_ends_or_stops_in_mid_run(
+    program: Path, tmp_path: Path, victim: int, number: signal.Signals, code: str
+) -> None:
+    deal_sessions(program, 1, tmp_path / "store", lambda done, total: None)
+    shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
+    with Parties(tmp_path, program).running() as parties:
+        server, port = parties.serve()
+        both = (server, parties.ask(port))
+        wait_until_taken(tmp_path)
+        both[victim].process.send_signal(number)
+        assert both[1 - victim].error() == code
+    assert not parties.output.exists()
+    assert list(tmp_path.rglob("*.partial")) == []
+
+
+def test_an_answer_from_the_two_executables(program: Path, tmp_path: Path) -> None:
+    deal_sessions(program, 1, tmp_path / "store", lambda done, total: None)
+    shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
+    with Parties(tmp_path, program).running() as parties:
+        server, port = parties.serve()
+        assert parties.ask(port).end()[0] == 0
+        assert server.end()[0] == 0
+    with np.load(parties.output) as arrays:
+        assert {name: array.shape for name, array in arrays.items()} == {"logits": (1, 10)}
