@@ -70,12 +70,12 @@ $(VENV)/created:
 
 $(VENV)/installed: $(VENV)/created $(SOURCES)
 	@echo "installing mpcc (compiles the kernels, about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check .
 	@touch $@
 
 $(VENV)/installed-test: $(VENV)/created $(SOURCES)
 	@echo "installing mpcc and what its tests need (compiles the kernels, about a minute)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check '.[test]'
 	@touch $(VENV)/installed $@
 
 clean:

@@ -103,7 +103,9 @@ def verify(program: Path, inputs: Arrays, model: Path | None, events: Events) ->
         error = _error(expected.values[operation.result.name], *differences)
         errors.append(LayerError(layer_of(operation, layers), operation.kind, operation.onnx_nodes, error))
     outputs = {
-        name: _error(expected.outputs[name], array - expected.outputs[name], simulated[name] - expected.outputs[name])
+        name: _error(
+            expected.outputs[name], array - expected.outputs[name], simulated[name] - expected.outputs[name]
+        )
         for name, array in secure.outputs.items()
     }
     report = {**secure.report, "error": _report(outputs, errors)}

@@ -76,6 +76,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-P012": "a reciprocal or square root may meet a value that is not positive",
     "MPC-P013": "attention scores reach too far for the secret maximum",
     "MPC-P014": "an attention mask depends on secret values of both parties",
+    "MPC-P015": "an activation's calibrated range is too wide for its series",
     "MPC-P020": "a value needs a ring wider than 64 bits",
     # R: transport
     "MPC-R001": "the listening address cannot be bound: the port is in use or not allowed",

@@ -20,6 +20,7 @@ from mpcc.passes.recognise.contrib import expand_contrib
 from mpcc.passes.recognise.graph import (
     MACRO,
     ORIGIN,
+    REASON,
     TABLE_ROWS,
     UNTYPED,
     VISIBILITY,
@@ -182,11 +183,10 @@ def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
         return
     _mark_untyped(node)
     name = node.op_type if node.domain == "" else f"{node.domain}.{node.op_type}"
-    reason = (
-        "its output shape depends on data"
-        if node.domain == ""
-        else "it is not an operation of the ONNX standard"
-    )
+    reason = "its output shape depends on data"
+    if node.domain != "":
+        reason = "it is not an operation of the ONNX standard"
+    reason = str(node.meta.get(REASON, reason))
     diagnostics.add(
         "MPC-F020",
         f"operation {name} is not supported: {reason}",

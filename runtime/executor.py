@@ -7,6 +7,7 @@ import numpy as np
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime import weight_differences
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.interpreter import Interpreter, output_fractions
@@ -48,7 +49,11 @@ def execute(
     correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
     interpreter = Interpreter(program, folder.party, sources, correlations)
     with channel.meter.counting("setup"):
-        _set_up(interpreter, channel, session)
+        if folder.party == 0:
+            assert session.weight_mask_seed is not None and folder.weights_sha256 is not None
+            weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)
+        else:
+            interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
         channel.synchronise()
     watch = {_WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())}
     program.outputs.update(watch)
@@ -59,21 +64,10 @@ def execute(
         watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
-    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results}
+    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results and o.kind != "finish"}
     counters = [
         OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds) for name, m in interpreter.measured.items()
     ]
     dtypes = {spec.name: spec.dtype for spec in folder.outputs}
     typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
     return ExecutionResult(typed, counters)
-
-
-def _set_up(interpreter: Interpreter, channel: Channel, session: Session) -> None:
-    """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
-    if interpreter.index == 0:
-        assert session.weight_mask_seed is not None
-        for piece in interpreter.setup_message(session.weight_mask_seed):
-            channel.exchange(piece, 0)
-        return
-    received = b"".join(bytes(channel.exchange(b"", size)) for size in interpreter.setup_sizes())
-    interpreter.prepare(received)

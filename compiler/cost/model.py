@@ -11,8 +11,8 @@ from mpcc.passes.schedule_rounds import schedule
 from mpcc.runtime.correlations.plan import correction_bytes
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import packed_bytes, ring_type
+from mpcc.runtime.weight_differences import TOKEN_BYTES
 
-SEED_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def operation_cost(operation: Operation) -> OperationCost:
 def cost_of(program: Program) -> Cost:
     """The cost of a share-stage program with its rings assigned."""
     operations = tuple(operation_cost(o) for o in program.operations)
-    setup = sum(
+    setup = TOKEN_BYTES + sum(
         packed_bytes(ring_type(o, 1).size, ring_type(o).ring)
         for o in program.operations
         if o.kind in ("linear", "gain")

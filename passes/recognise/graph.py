@@ -23,6 +23,7 @@ MACRO = "mpcc"
 VISIBILITY = "visibility"
 ORIGIN = "origin"
 TABLE_ROWS = "table_rows"  # of a one-row table that a folded lookup indexed with the value
+REASON = "reason"  # why shape inference rejected a node
 UNTYPED = "untyped"  # reported already; what depends on it is passed over
 SOURCE = "source"  # the ONNX constant that a rewritten constant was computed from
 
@@ -144,7 +145,10 @@ MAX_SHAPE_DATA = 1024
 
 
 def infer_types(node: ir.Node, opset: int) -> bool:
-    """Set dtype and shape of the node's outputs by onnx's shape inference; True when all are static."""
+    """Set dtype and shape of the node's outputs by onnx's shape inference; True when all are static.
+
+    `meta["reason"]` says what it found wrong, if anything.
+    """
     try:
         schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
     except onnx.defs.SchemaError:
@@ -170,7 +174,8 @@ def infer_types(node: ir.Node, opset: int) -> bool:
         inferred = onnx.shape_inference.infer_node_outputs(
             schema, proto, types, data, opset_imports=[onnx.helper.make_opsetid(node.domain, opset)]
         )
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
+        node.meta[REASON] = str(error).strip().splitlines()[-1]
         return False
     for index, value in enumerate(node.outputs):
         found = inferred.get(f"o{index}")

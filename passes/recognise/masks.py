@@ -9,6 +9,7 @@ constant, else computed by party 1.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -71,7 +72,15 @@ class _Memo:
     def __init__(self, rewrite: Rewriter) -> None:
         self.rewrite = rewrite
         self._made: dict[tuple[object, ...], ir.Value] = {}
+        self.finite: set[int] = set()
         self._read: list[ir.Value] = []  # keeps ids from being used again
+
+    def note(self, keep: ir.Value, fills: set[float]) -> ir.Value:
+        """Remember a mask whose fills are finite: a row of them is not NaN but uniform."""
+        if fills - {-math.inf}:
+            self.finite.add(id(keep))
+        self._read.append(keep)
+        return keep
 
     def once(self, key: str, values: Sequence[ir.Value], make: Callable[[], ir.Value]) -> ir.Value:
         """What `make` returns, made once for one key and one set of values."""
@@ -87,7 +96,9 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
     assert x is not None
     scores = _take_apart(memo, node, x)
     result, guards = _guarded_result(node)
-    guarded = bool(guards) or node.meta.get(GUARDED, False)
+    # A fully masked row is NaN, and then zero by the guard, only if every fill is infinite.
+    finite = any(id(keep) in memo.finite for keep in scores.keeps)
+    zeros = (bool(guards) or node.meta.get(GUARDED, False)) and not finite
     operands = [
         scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))
     ]
@@ -95,7 +106,7 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
         keep = memo.once("combined", scores.keeps, lambda: _combine(rewrite, node, scores.keeps))
         operands.append(keep)
         data = array(keep)
-        if data is not None and not guarded and not np.all(data.any(axis=-1)):
+        if data is not None and not zeros and not np.all(data.any(axis=-1)):
             diagnostics.add(
                 "MPC-F030",
                 "a softmax has rows in which every position is masked",
@@ -109,7 +120,7 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
         node,
         "Softmax",
         operands,
-        {"empty_rows": "zero" if guarded else "refuse"},
+        {"empty_rows": "zero" if zeros else "refuse"},
         result_shape=shape(x),
         came_from=origin(*scores.nodes, node, *guards),
     )
@@ -153,7 +164,8 @@ def _take_apart(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores:
             number = scalar(bound)
             if x is not None and number is not None and number <= MASK_FILL:
                 inner = _take_apart(memo, anchor, x)
-                return _Scores(inner.value, inner.keeps, [*inner.nodes, node])
+                keeps = [memo.note(keep, {number}) for keep in inner.keeps]
+                return _Scores(inner.value, keeps, [*inner.nodes, node])
     if node.op_type == "Mul":
         for x, factor in (node.inputs, reversed(node.inputs)):
             number = scalar(factor)
@@ -176,12 +188,13 @@ def _mask_term(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores | None:
         rewrite.publish(value, "attention mask")
         rest = np.where(kept, data, 0).astype(data.dtype)
         bias = rewrite.constant(rest, visibility(value)) if np.any(rest) else None
-        return _Scores(bias, [rewrite.constant(kept)])
-    if visibility(value) is not Visibility.PARTY1 or not _has_fill(value, set()):
+        return _Scores(bias, [memo.note(rewrite.constant(kept), _values(data[~kept]))])
+    fills = _fills(value, set()) if visibility(value) is Visibility.PARTY1 else set()
+    if not fills:
         return None
     threshold = rewrite.constant(np.array(THRESHOLD, dtype=_numpy_type(value)))
     keep = memo.once("kept", [value], lambda: rewrite.emit(anchor, "Greater", [value, threshold]))
-    return _Scores(None, [keep])
+    return _Scores(None, [memo.note(keep, fills)])
 
 
 def _numpy_type(value: ir.Value) -> np.dtype:
@@ -189,23 +202,27 @@ def _numpy_type(value: ir.Value) -> np.dtype:
     return np.dtype(value.dtype.numpy())
 
 
-def _has_fill(value: ir.Value, seen: set[int]) -> bool:
-    """Whether a mask's fill value went into a value of party 1."""
+def _values(data: np.ndarray) -> set[float]:
+    return set(np.unique(data).tolist())
+
+
+def _fills(value: ir.Value, seen: set[int]) -> set[float]:
+    """The mask fills that went into a value of party 1."""
     data = array(value)
     if data is not None:
-        return is_float(value) and bool(np.any(data <= MASK_FILL))
+        return _values(data[data <= MASK_FILL]) if is_float(value) else set()
     node = value.producer()
     if node is None or id(node) in seen:
-        return False
+        return set()
     seen.add(id(node))
-    return any(_has_fill(v, seen) for v in node.inputs if v is not None)
+    return set().union(*(_fills(v, seen) for v in node.inputs if v is not None))
 
 
 def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     rewrite = memo.rewrite
     a, b = operands(node, 2)
     left = _take_apart(memo, anchor, a)
-    right = _subtracted(rewrite, b) if node.op_type == "Sub" else _take_apart(memo, anchor, b)
+    right = _subtracted(memo, b) if node.op_type == "Sub" else _take_apart(memo, anchor, b)
     if not left.keeps and not right.keeps:
         return _Scores(node.outputs[0])
     keeps, nodes = [*left.keeps, *right.keeps], [*left.nodes, *right.nodes, node]
@@ -219,11 +236,12 @@ def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     )
 
 
-def _subtracted(rewrite: Rewriter, value: ir.Value) -> _Scores:
+def _subtracted(memo: _Memo, value: ir.Value) -> _Scores:
     """x - m with m zero or large and positive."""
     data = array(value)
     if data is not None and np.all((data == 0) | (data >= -MASK_FILL)) and np.any(data):
-        return _Scores(None, [rewrite.constant(data < -THRESHOLD)])
+        keep = memo.rewrite.constant(data < -THRESHOLD)
+        return _Scores(None, [memo.note(keep, _values(-data[data > 0]))])
     return _Scores(value)
 
 
@@ -239,6 +257,7 @@ def _fill(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
                 if inverted:
                     keep = memo.once("not", [condition], lambda: negated(rewrite, anchor, condition))
                 inner = _take_apart(memo, anchor, kept)
+                memo.note(keep, _values(data))
                 return _Scores(inner.value, [*inner.keeps, keep], [*inner.nodes, node])
     return _Scores(node.outputs[0])
 
@@ -270,7 +289,9 @@ def _viewed(memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores
         full = value if shape(value) == shape(x) else rewrite.emit(anchor, "Expand", [value, target])
         return rewrite.emit(anchor, node.op_type, [full, *others], attributes, came_from=origin(node))
 
-    return _Scores(view(inner.value), [view(keep) for keep in inner.keeps], [*inner.nodes, node])
+    keeps = [view(keep) for keep in inner.keeps]
+    memo.finite.update(id(new) for old, new in zip(inner.keeps, keeps, strict=True) if id(old) in memo.finite)
+    return _Scores(view(inner.value), keeps, [*inner.nodes, node])
 
 
 def _combine(rewrite: Rewriter, anchor: ir.Node, keeps: list[ir.Value]) -> ir.Value:

@@ -114,6 +114,14 @@ def test_mask_before_a_view(tmp_path: Path) -> None:
     assert kinds(imported(tmp_path, graph)) == {"reshape": 2, "softmax": 1}
 
 
+def test_guard_on_a_finite_fill_never_sees_nan(tmp_path: Path) -> None:
+    """Rows of -3.4e38 are uniform for ONNX, not zero: such an input is refused."""
+    result = imported(tmp_path, model(CLIENT["where on scores"] + GUARDED))
+    assert softmax(result).attributes["empty_rows"] == "refuse"
+    assert result.local_outputs[-1].check == "keep_rows"
+    assert kinds(result) == {"softmax": 1}
+
+
 def test_guard_goes_and_means_zero_rows(tmp_path: Path) -> None:
     path = save(tmp_path, with_secret_inputs(model(CLIENT["where additive"] + GUARDED)))
     result = import_model(path, {}, {}, {})

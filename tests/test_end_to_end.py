@@ -1,0 +1,130 @@
+"""From an ONNX file to the answer: every dense fixture, compiled, run securely, compared with onnxruntime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from mpcc.compiler.backend.emit import Compiled
+from mpcc.compiler.calibrate import generate_samples
+from mpcc.compiler.driver import Request, compile_model
+from mpcc.compiler.simulate import simulate
+from mpcc.runtime.events import ScreenEvents
+from mpcc.runtime.local_run import run_local
+from tests.support import secure_run
+
+MODELS = Path(__file__).parent / "models"
+DENSE = (
+    "bert.legacy17",
+    "bert.dynamo20",
+    "distilbert.dynamo20",
+    "gpt2.dynamo18",
+    "t5enc.legacy17",
+    "vit.legacy17",
+    "llama.dynamo20",
+    "llama.dynamo23",
+)
+FRESH_INPUTS = 5
+FRESH_SEED = 123  # not calibration's
+CLEAR_LEAD = 0.25  # of the bar: where the largest logit leads by less, another may come out on top
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """A compiled fixture with its folder and the model in onnxruntime."""
+
+    compiled: Compiled
+    folder: Path
+    session: onnxruntime.InferenceSession
+
+    def fresh_inputs(self) -> list[dict[str, np.ndarray]]:
+        return generate_samples(self.compiled.imported.inputs, FRESH_SEED, FRESH_INPUTS)
+
+    def expected(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        names = [output.name for output in self.session.get_outputs()]
+        return dict(zip(names, self.session.run(names, inputs), strict=True))
+
+
+def prepare(name: str, folder: Path, ranges: Path | None = None) -> Fixture:
+    model = MODELS / f"{name}.onnx"
+    compiled = compile_model(Request(model, folder, ranges=ranges), lambda line: None)
+    return Fixture(compiled, folder, onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]))
+
+
+def bar(expected: np.ndarray) -> float:
+    """The largest error allowed: 1 % of the output's standard deviation or 0.01, whichever is larger."""
+    return max(0.01, 0.01 * float(expected.std()))
+
+
+def assert_close(actual: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert actual.keys() == expected.keys()
+    for name, wanted in expected.items():
+        assert actual[name].shape == wanted.shape
+        assert actual[name].dtype == wanted.dtype
+        assert np.abs(actual[name] - wanted).max() <= bar(wanted)
+
+
+def assert_same_largest(actual: np.ndarray, expected: np.ndarray) -> None:
+    ordered = np.sort(expected, axis=-1)
+    clear = ordered[..., -1] - ordered[..., -2] > CLEAR_LEAD * bar(expected)
+    assert clear.mean() > 0.9
+    assert np.array_equal(actual.argmax(-1)[clear], expected.argmax(-1)[clear])
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_secure_answers_are_onnxruntime_s_at_the_predicted_cost(name: str, tmp_path: Path) -> None:
+    fixture = prepare(name, tmp_path / "program")
+    cost = fixture.compiled.cost
+    for inputs in fixture.fresh_inputs():
+        run = secure_run(fixture.folder, inputs)
+        expected = fixture.expected(inputs)
+        assert_close(run.outputs, expected)
+        assert_close(run.outputs, simulate(fixture.folder, inputs))
+        if "logits" in expected:
+            assert_same_largest(run.outputs["logits"], expected["logits"])
+        assert [counters.bytes_sent for counters in run.online] == [cost.bytes_party0, cost.bytes_party1]
+        assert [counters.rounds for counters in run.online] == [cost.rounds, cost.rounds]
+        assert [counters.bytes_sent for counters in run.setup] == [cost.setup_bytes, 0]
+
+
+def test_real_processes_give_the_same_answer_at_the_predicted_cost(tmp_path: Path) -> None:
+    fixture = prepare("bert.dynamo20", tmp_path / "program")
+    [inputs, *_] = fixture.fresh_inputs()
+    np.savez(tmp_path / "x.npz", **inputs)
+    run = run_local(fixture.folder, tmp_path / "x.npz", ScreenEvents())
+    assert_close(run.outputs, fixture.expected(inputs))
+    predicted = fixture.compiled.cost.report()
+    assert run.report["predicted"] == predicted
+    assert {name: run.report[name] for name in predicted} == predicted
+
+
+def with_other_weights(model: Path, target: Path) -> None:
+    """The model with every float matrix and vector permuted: other weights, in the same ranges."""
+    proto = onnx.load(model)
+    generator = np.random.default_rng(7)
+    for initializer in proto.graph.initializer:
+        array = onnx.numpy_helper.to_array(initializer)
+        if array.dtype == np.float32 and array.size > 1:
+            mixed = generator.permutation(array.reshape(-1)).reshape(array.shape)
+            initializer.CopyFrom(onnx.numpy_helper.from_array(mixed, initializer.name))
+    onnx.save(proto, target)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["bert.legacy17", "llama.dynamo20", "vit.legacy17"])
+def test_the_client_s_folder_does_not_depend_on_the_weights(name: str, tmp_path: Path) -> None:
+    model, other = MODELS / f"{name}.onnx", tmp_path / "other.onnx"
+    with_other_weights(model, other)
+    compile_model(Request(model, tmp_path / "first"), lambda line: None)
+    ranges = tmp_path / "first" / "ranges.json"
+    compile_model(Request(other, tmp_path / "second", ranges=ranges), lambda line: None)
+    assert contents(tmp_path / "first/party1") == contents(tmp_path / "second/party1")
+    assert contents(tmp_path / "first/party0") != contents(tmp_path / "second/party0")
