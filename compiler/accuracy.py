@@ -1,4 +1,4 @@
-"""A compiled program's error before anyone runs it: simulated against onnxruntime (`mpcc compile --max-error`)."""
+"""A compiled program's error before anyone runs it, simulated against onnxruntime: `--max-error`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both parties in one process, with the shares of chosen values put together: for `mpcc verify` and tests only.
+"""Both parties in one process, the shares of chosen values put together: for `mpcc verify` and tests only.
 
 The party executables and `mpcc run` never record a share.
 """

@@ -21,11 +21,8 @@ from mpcc.compiler.samples import split_samples
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
-from mpcc.ir.verifier import verify
-from mpcc.passes.assign_rings import assign_rings
-from mpcc.passes.lower import Formats, lower
-from mpcc.passes.lower.context import ShareOf
-from mpcc.passes.remove_dead import remove_dead
+from mpcc.passes.lower import Formats
+from mpcc.passes.pipeline import Lower, pipeline, run
 
 IMPORT_TOLERANCE = 1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
 Tell = Callable[[str], None]
@@ -53,17 +50,11 @@ def compile_model(request: Request, tell: Tell) -> Compiled:
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     tell("calibrating")
     calibration = _calibration(request, imported)
-    # The passes, in order. Each needs what the one before decided:
-    # lowering needs ranges; rings need every opening; the schedule and the split need rings.
     tell("lowering")
-    reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
     ranges, internals = widened(calibration, request.formats.safety)
-    shares: dict[str, ShareOf] = {}
-    lowered = lower(imported.program, ranges, internals, reveals, request.formats, shares)
-    dumps.append(("lower", lowered))
-    program = assign_rings(remove_dead(lowered))
-    verify(program)
-    dumps.append(("assign-rings", program))
+    reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
+    lowering = Lower(ranges, internals, reveals, request.formats)
+    program = run(pipeline(lowering), imported.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
     compiled = Compiled(
         imported=imported,
@@ -74,7 +65,7 @@ def compile_model(request: Request, tell: Tell) -> Compiled:
         options=_options(request),
         model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
         model_path=str(request.model.absolute()),
-        shares=shares,
+        shares=lowering.shares,
     )
     _write(compiled, request.output)
     for warning in (*imported.recognised.warnings, *calibration.warnings):
@@ -102,7 +93,8 @@ def _calibration(request: Request, imported: Any) -> Calibration:
     calibration = calibrate(imported, request.model, samples)
     if samples:
         error = check_against_onnxruntime(imported, request.model, samples[0])
-        magnitude = max((r[1] - r[0] for r in calibration.ranges.values()), default=1.0)
+        outputs = [calibration.ranges[v.name] for v in imported.program.outputs.values()]
+        magnitude = max((high - low for low, high in outputs), default=1.0)
         if not error <= IMPORT_TOLERANCE * max(1.0, magnitude):
             raise MpccError(
                 "MPC-F050",

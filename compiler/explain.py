@@ -9,7 +9,7 @@ ELEMENTWISE = ("add", "sub", "mul", "negate")
 
 
 def explanation(imported: Imported) -> str:
-    """The recognised operations with the ONNX nodes they replace, then what became public, then nearest misses."""
+    """Recognised operations with the ONNX nodes they replace, what became public, nearest misses."""
     lines = ["recognised:"]
     for operation in imported.program.operations:
         if operation.kind not in (*VIEWS, *SOURCES, *ELEMENTWISE):

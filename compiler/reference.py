@@ -39,8 +39,8 @@ class Reference:
 def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
     """Evaluate the model that a folder was compiled from on the client's inputs, by graph input name.
 
-    `model` stands in for the path remembered in the folder. Raises MPC-C031 when there is no model, MPC-C032 when
-    it is another one, MPC-C033 when the folder remembers none.
+    `model` stands in for the path remembered in the folder. Raises MPC-C031 when there is no model, MPC-C032
+    when it is another one, MPC-C033 when the folder remembers none.
     """
     manifest = read_manifest(folder)
     path = _model_path(folder, model, str(manifest["program"]["model_sha256"]))

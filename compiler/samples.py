@@ -36,7 +36,7 @@ def read_samples(paths: Sequence[Path]) -> list[Arrays]:
 def split_samples(specs: Sequence[InputSpec], stacked: Sequence[Arrays]) -> list[Arrays]:
     """Samples of the compiled shapes: a first axis of n times the compiled one holds n samples.
 
-    Raises MPC-C021 for inputs that are missing, unknown, of another shape, or stacked different numbers of times.
+    Raises MPC-C021 for inputs that are missing, unknown, or of other shapes or numbers.
     """
     samples: list[Arrays] = []
     with Diagnostics() as diagnostics:
@@ -66,7 +66,7 @@ def split_samples(specs: Sequence[InputSpec], stacked: Sequence[Arrays]) -> list
 
 
 def _count(spec: InputSpec, arrays: Arrays, diagnostics: Diagnostics) -> int | None:
-    """How many samples an input's array holds; None for a scalar, which all samples share, and for an error."""
+    """How many samples an array holds; None for a scalar, which all samples share, and for an error."""
     array = arrays.get(spec.name)
     if array is None:
         found = "is missing"

@@ -1,7 +1,7 @@
 """The lowered program in the clear, on the integers that the parties would share: `mpcc simulate`.
 
-Every share-stage operation has a plain meaning beside its protocol. A secure run differs from it by the roundings
-of truncations and shifts only, at most one unit in the last place each.
+Every share-stage operation has a plain meaning beside its protocol. A secure run differs from it by the
+roundings of truncations and shifts only, at most one unit in the last place each.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_ar
 
 Arrays = dict[str, np.ndarray]
 Watch = Callable[[Value, I64], None]
-Progress = Callable[[int, int], None]  # operations done, of all
 
 
-def simulate(
-    folder: Path, inputs: Arrays, *, watch: Watch | None = None, progress: Progress = lambda done, total: None
-) -> Arrays:
+def simulate(folder: Path, inputs: Arrays, *, watch: Watch | None = None) -> Arrays:
     """The program's outputs by name, decoded, in the dtypes of the graph.
 
     `inputs` are the client's, by graph input name. `watch` sees every value's integers as they are computed.
-    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for inputs that it refuses.
+    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for bad inputs.
     """
     manifest = load_program_folder(folder).manifest
     program = read_share_program(folder)
@@ -39,7 +36,7 @@ def simulate(
     arrays = client_arrays(local if local.exists() else None, manifest["local_outputs"], inputs)
     weights = load_arrays(folder / "party0" / WEIGHTS_NAME)
     constants = load_arrays(folder / "party1" / CONSTANTS_NAME)
-    integers = evaluate(program, Sources(arrays, weights, constants), watch, progress)
+    integers = evaluate(program, Sources(arrays, weights, constants), watch)
     dtypes = {entry["name"]: entry["dtype"] for entry in manifest["outputs"]}
     return {
         name: np.asarray(decode(integers[name], ring(value).fraction), dtype=dtypes[name])
@@ -47,9 +44,7 @@ def simulate(
     }
 
 
-def evaluate(
-    program: Program, sources: Callable[[Operation], I64], watch: Watch | None, progress: Progress
-) -> dict[str, I64]:
+def evaluate(program: Program, sources: Callable[[Operation], I64], watch: Watch | None) -> dict[str, I64]:
     """Integers of a share-stage program's outputs; a value is dropped after its last use."""
     last = {v: i for i, o in enumerate(program.operations) for v in (*o.operands, *o.results)}
     kept = set(program.outputs.values())
@@ -66,7 +61,6 @@ def evaluate(
         for value in (*operation.operands, *operation.results):
             if last[value] == index and value not in kept:
                 values.pop(value, None)
-        progress(index + 1, len(program.operations))
     return {name: values[value] for name, value in program.outputs.items()}
 
 

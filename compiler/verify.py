@@ -1,8 +1,9 @@
-"""`mpcc verify`: a secure run's values, layer by layer, against onnxruntime's and the program's in the clear."""
+"""`mpcc verify`: a secure run layer by layer against onnxruntime, and beside it the program in the clear."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from mpcc.compiler.backend.emit import LAYERS_NAME
 from mpcc.compiler.both_parties import Arrays, run_both
 from mpcc.compiler.dumps import read_share_program
+from mpcc.compiler.inspect import VERIFY_NAME
 from mpcc.compiler.layers import layer_of, layers_by_node
 from mpcc.compiler.reference import Reference, reference, side_file
 from mpcc.compiler.simulate import ring, simulate
@@ -33,8 +35,8 @@ WHOLE = (Sharing.SHARE, Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
 class Error:
     """How far a secure result is from onnxruntime's.
 
-    Largest and standard deviation of the differences, the largest over the reference's standard deviation, and
-    `simulated`, the largest of the program in the clear.
+    Largest and standard deviation of the differences, the largest over the reference's standard deviation,
+    and `simulated`, the largest of the program in the clear.
     """
 
     max: float
@@ -55,7 +57,7 @@ class LayerError:
 
 @dataclass(frozen=True)
 class Verification:
-    """`report` is R.json with its `error` filled in; `simulated` are the outputs of the program in the clear."""
+    """`report` is R.json with its `error`; `simulated` are the outputs of the program in the clear."""
 
     outputs: Arrays
     simulated: Arrays
@@ -67,14 +69,18 @@ class Verification:
 def verify_command(
     program: Path, input_path: Path, model: Path | None, report_path: Path | None, events: Events
 ) -> str:
-    """The text to print. Raises MpccError: MPC-C031..C033 for the model, MPC-R0.. for program and input."""
+    """The text to print; the report is also left in the folder, for the report page.
+
+    Raises MpccError: MPC-C031..C033 for the model, MPC-R0.. for program and input.
+    """
     load_program_folder(program)
     inputs = read_inputs(input_path, load_party_folder(program / "party1").inputs)
     if report_path:
         check_writable(report_path)
     result = verify(program, inputs, model, events)
-    if report_path:
-        write_report(report_path, result.report)
+    for path in (report_path, program / VERIFY_NAME if os.access(program, os.W_OK) else None):
+        if path:
+            write_report(path, result.report)
     return describe(result)
 
 
@@ -124,8 +130,8 @@ def _difference(
 ) -> np.ndarray:
     """An operation's result minus the reference, from integers of share-stage values.
 
-    A share may be kept in a narrower ring than its value, when all its consumers work modulo that ring (a sine
-    series); then the difference is taken modulo it too.
+    A share may be kept in a narrower ring than its value, when all its consumers work modulo that ring (a
+    sine series); then the difference is taken modulo it too.
     """
     wanted, kind = expected.values[operation.result.name], ring(types[share.share])
     unit = 2.0**-kind.fraction
@@ -174,8 +180,9 @@ def describe(result: Verification) -> str:
     report = result.report
     online, predicted = report["bytes"]["online"], report["predicted"]
     exact = report["rounds"] == predicted["rounds"] and report["bytes"] == predicted["bytes"]
-    cost = f"{report['rounds']} rounds, {online['party0']:,} bytes from party 0, {online['party1']:,} from party 1"
-    return f"{table(head, rows)}\n\n{cost}: {'exactly as predicted' if exact else 'NOT as predicted'}"
+    sent = f"{online['party0']:,} bytes from party 0, {online['party1']:,} from party 1"
+    verdict = "exactly as predicted" if exact else "NOT as predicted"
+    return f"{table(head, rows)}\n\n{report['rounds']} rounds, {sent}: {verdict}"
 
 
 def _cells(error: Error) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
+from mpcc.ir.verifier import verify
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime import weight_differences
 from mpcc.runtime.correlations import plan
@@ -35,6 +36,7 @@ def execute(
     runs both parties in one process. A value that only the other party holds is taken out.
     """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
+    verify(program)
     arrays = inputs or {}
     if folder.party == 1:
         arrays = client_arrays(folder.local_model, folder.manifest["local_outputs"], arrays)

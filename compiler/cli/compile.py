@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mpcc.compiler.backend.emit import Compiled
     from mpcc.compiler.cost.network import Network
 
-PASSES = ("import", "lower", "assign-rings")  # the names of the driver's dumps
+PASSES = ("import", "lower", "remove-dead", "assign-rings")  # the names of the driver's dumps
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ CORRELATION_BYTES_PER_SECOND = 1e9  # expanding a correlation, and the elementwi
 
 @dataclass(frozen=True)
 class Prediction:
-    """Seconds online, of which on the wire and computing, and the busier party's peak of memory in bytes."""
+    """Seconds online, on the wire and computing, and the busier party's peak of memory in bytes."""
 
     network_seconds: float
     compute_seconds: float
@@ -55,8 +55,8 @@ def predict(program: Program, cost: Cost, network: Network) -> Prediction:
 def memory_bytes(program: Program, cost: Cost) -> int:
     """Peak of the busier party: the most that shares take at one time, and what each holds all along.
 
-    Party 0 holds the weights as float32 and as ring elements; party 1 its shares of the linear results, computed
-    offline, and the session's corrections.
+    Party 0 holds the weights as float32 and as ring elements; party 1 its shares of the linear results,
+    computed offline, and the session's corrections.
     """
     weights = sum(_elements(o.result) for o in program.operations if o.kind == "weight")
     prepared = sum(_elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
@@ -66,7 +66,7 @@ def memory_bytes(program: Program, cost: Cost) -> int:
 
 
 def peak_elements(program: Program) -> int:
-    """The most elements alive at one time, in the order in which the parties compute them; views take nothing."""
+    """The most elements alive at one time, in the parties' order; views take nothing."""
     order = [o for tick in schedule(program, ticks) for o in tick.started if o.kind not in NO_MEMORY]
     last = {v: position for position, o in enumerate(order) for v in (*o.operands, *o.results)}
     dying: dict[int, int] = {}
@@ -124,7 +124,7 @@ def cost_text(folder: Path, network: Network) -> str:
 
 
 def cost_json(folder: Path, network: Network) -> str:
-    """`mpcc cost --json`: the report's `predicted` entry, with seconds, memory, layers and operations beside it."""
+    """`mpcc cost --json`: the report's `predicted` entry, and seconds, memory, layers and operations."""
     summary, prediction = _predicted(folder, network)
     content = {
         **summary.cost.report(),

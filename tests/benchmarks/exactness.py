@@ -243,10 +243,10 @@ def chunks(check: str, parameters: tuple[int, ...], total: int, size: int = CHUN
 
 
 def jobs(scale: float) -> Iterator[Job]:
-    """The whole run at scale 1."""
+    """The whole run at scale 1; comparisons of up to 12 bits are exhaustive there, else up to 8."""
     for parameters in TRUNCATIONS:
         yield from chunks("truncation", parameters, round(1e8 * scale / len(TRUNCATIONS)))
-    for bits in range(2, 11):
+    for bits in range(2, 13 if scale >= 1 else 9):
         for width in range(max(1, -(-(bits - 1) // 12)), 7):
             for start in range(0, 1 << bits, 48):
                 yield from chunks("comparison_exhaustive", (bits, width, start), 1)
@@ -273,7 +273,7 @@ def run(scale: float, processes: int) -> dict[tuple[str, str], tuple[Outcome, fl
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in jobs(scale):
         every = job.check == "comparison_exhaustive"
-        shown = "bits 2..10, every x and threshold" if every else str(job.parameters)
+        shown = "small, every x and threshold" if every else str(job.parameters)
         groups.setdefault((job.check, shown), []).append(job)
     results = {}
     with ProcessPoolExecutor(processes, initializer=_start) as pool:

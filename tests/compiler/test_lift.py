@@ -89,6 +89,10 @@ def test_arithmetic(tmp_path: Path, case: str) -> None:
     imported(tmp_path, build("(float[3,4] x) => (float[3] y)", body, **constants), tolerance=1e-4)
 
 
+def test_product_with_itself_is_a_square(tmp_path: Path) -> None:
+    assert kinds(imported(tmp_path, build("(float[3,4] x) => (float[3,4] y)", "y = Mul(x, x)"))) == {"square": 1}
+
+
 def test_batch_normalization(tmp_path: Path) -> None:
     constants = {n: np.abs(weight(3, seed=i)) for i, n in enumerate("gbmv")}
     model = build(

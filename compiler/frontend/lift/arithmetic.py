@@ -45,6 +45,8 @@ def simple(lifting: Lifting, node: ir.Node) -> Value:
         raise Unsupported("arithmetic on secret integers", "let the client compute it from its own inputs")
     if node.op_type == "Div" and scalar(node.inputs[0]) == 1.0:
         return lifting.emit(node, "reciprocal", lifting.value(node.inputs[1]), final=True)
+    if node.op_type == "Mul" and node.inputs[0] is node.inputs[1]:
+        return lifting.emit(node, "square", lifting.value(node.inputs[0]), final=True)
     operands = [lifting.value(v) for v in node.inputs]
     return lifting.emit(node, SIMPLE[node.op_type], *operands, final=True)
 

@@ -146,3 +146,27 @@ def test_quantised_weights_are_party0s(tmp_path: Path) -> None:
     result = imported(tmp_path, model, tolerance=0.05)  # onnxruntime quantises x as well
     assert kinds(result) == {"linear": 1}
     assert set(weights_of(result)) == {"party0"}
+
+
+@pytest.mark.parametrize(
+    ("equation", "left", "right", "result"),
+    [
+        ("bhqd,bhkd->bhqk", "2,3,4,5", "2,3,6,5", "2,3,4,6"),
+        ("bhqk,bkhd->bqhd", "2,3,4,6", "2,6,3,5", "2,4,3,5"),
+        ("ij,kj->ik", "3,4", "5,4", "3,5"),
+        ("bij,jk->bik", "2,3,4", "4,5", "2,3,5"),
+    ],
+)
+def test_einsum(tmp_path: Path, equation: str, left: str, right: str, result: str) -> None:
+    signature = f"(float[{left}] x, float[{right}] z) => (float[{result}] y)"
+    found = kinds(imported(tmp_path, build(signature, f'y = Einsum<equation="{equation}">(x, z)')))
+    assert found["matmul"] == 1
+
+
+def test_einsum_with_a_weight_is_a_linear(tmp_path: Path) -> None:
+    body = 'y = Einsum<equation="bsd,dhe->bshe">(x, w)'
+    found = kinds(
+        imported(tmp_path, build("(float[1,3,4] x) => (float[1,3,2,5] y)", body, w=weight(4, 2, 5)))
+    )
+    assert found["linear"] == 1
+    assert found["matmul"] == 0

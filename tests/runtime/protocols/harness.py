@@ -69,7 +69,7 @@ class Prepared:
         setup = b"".join(parties[0].setup_message(MASK_SEED))
         assert len(setup) == sum(parties[0].setup_sizes())
         parties[1].prepare(setup)
-        outputs, transcripts = _both(parties)
+        outputs, transcripts = run_both(parties)
         sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
         measured = (parties[0].measured, parties[1].measured)
         return Run(outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, setup, measured)
@@ -78,7 +78,9 @@ class Prepared:
 Learned = dict[str, np.ndarray]
 
 
-def _both(parties: list[Interpreter]) -> tuple[tuple[Learned, Learned], tuple[list[bytes], list[bytes]]]:
+def run_both(
+    parties: list[Interpreter],
+) -> tuple[tuple[Learned, Learned], tuple[list[bytes], list[bytes]]]:
     """Runs two interpreters against each other: what each learns, and what each sent, tick by tick."""
     queues: tuple[queue.Queue[bytes], queue.Queue[bytes]] = (queue.Queue(), queue.Queue())
     transcripts: tuple[list[bytes], list[bytes]] = ([], [])

@@ -1,0 +1,78 @@
+"""The passes from the tensor stage to the share stage, in order, each with the reason it stands there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mpcc.ir.legality import RECOGNISED, check_legality
+from mpcc.ir.program import Program
+from mpcc.ir.types import Range
+from mpcc.ir.verifier import verify
+from mpcc.passes.assign_rings import assign_rings
+from mpcc.passes.lower import Formats, lower
+from mpcc.passes.lower.context import ShareOf
+from mpcc.passes.remove_dead import remove_dead
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets which output.
+
+    `shares` collects which share stands for which tensor-stage value.
+    """
+
+    ranges: dict[str, Range]
+    internals: dict[tuple[str, str], Range]
+    reveals: dict[str, str]
+    formats: Formats = field(default_factory=Formats)
+    shares: dict[str, ShareOf] = field(default_factory=dict)
+    name: str = "lower"
+
+    def __call__(self, program: Program) -> Program:
+        check_legality(program, RECOGNISED)
+        lowered = lower(program, self.ranges, self.internals, self.reveals, self.formats, self.shares)
+        verify(lowered, rings_assigned=False)
+        return lowered
+
+
+@dataclass(frozen=True)
+class RemoveDead:
+    """Drops what no output depends on."""
+
+    name: str = "remove-dead"
+
+    def __call__(self, program: Program) -> Program:
+        return remove_dead(program)
+
+
+@dataclass(frozen=True)
+class AssignRings:
+    """Ring widths and truncations."""
+
+    name: str = "assign-rings"
+
+    def __call__(self, program: Program) -> Program:
+        assigned = assign_rings(program)
+        verify(assigned)
+        return assigned
+
+
+Pass = Lower | RemoveDead | AssignRings
+
+
+def pipeline(lowering: Lower) -> list[Pass]:
+    """The list. Scheduling and the split into party programs follow in the backend, which writes what they make."""
+    return [
+        lowering,  # first: everything after it works on protocols, and needs the ranges it puts into types
+        RemoveDead(),  # before rings, so that what nobody uses demands no bits
+        AssignRings(),  # last: it needs to see every opening
+    ]
+
+
+def run(passes: list[Pass], program: Program, watch: Callable[[str, Program], None]) -> Program:
+    """The program after all passes; `watch` sees each result. Raises MpccError of the passes and the verifier."""
+    for step in passes:
+        program = step(program)
+        watch(step.name, program)
+    return program

@@ -1,0 +1,77 @@
+"""Compiled programs run between two parties in one process, with everything that party 1 receives kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from mpcc.compiler.driver import Request, compile_model
+from mpcc.ir.parser import parse
+from mpcc.ir.program import Program
+from mpcc.runtime.correlations import plan
+from mpcc.runtime.correlations.draw import CorrelationSource
+from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.program_folder import load_party_folder
+from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
+from tests.runtime.protocols.harness import run_both, seed_pair
+
+MODELS = Path(__file__).parent.parent / "models"
+Arrays = dict[str, np.ndarray]
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def compiled(model: Path, output: Path, ranges: Path | None = None) -> Path:
+    compile_model(Request(model, output, ranges=ranges), lambda line: None)
+    return output
+
+
+def with_other_weights(model: Path, folder: Path, change: Change) -> Path:
+    """The same graph in a file of the same name; every weight of more than one element goes through `change`."""
+    proto = onnx.load(model)
+    for initializer in proto.graph.initializer:
+        array = onnx.numpy_helper.to_array(initializer)
+        if array.dtype == np.float32 and array.size > 1:
+            changed = np.asarray(change(array), dtype=np.float32)
+            initializer.CopyFrom(onnx.numpy_helper.from_array(changed, initializer.name))
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(proto, folder / model.name)
+    return folder / model.name
+
+
+@dataclass
+class View:
+    """`received` is what party 1 got online, tick by tick; `sent` what it sent."""
+
+    outputs: Arrays
+    received: list[bytes]
+    sent: list[bytes]
+    setup: bytes
+    corrections: bytes
+    program: Program
+
+
+def run_session(program: Path, inputs: Arrays, number: int) -> View:
+    """One session with the seeds of that number."""
+    operations = plan.from_json((program / "correlations.json").read_text())
+    seeds, mask_seed = seed_pair(number), seed_pair(number + 10**6)[0]
+    payload = b"".join(Dealing(seeds, mask_seed).corrections(operations))
+    parties = []
+    for index in (0, 1):
+        folder = load_party_folder(program / f"party{index}")
+        arrays = client_arrays(folder.local_model, folder.manifest["local_outputs"], inputs) if index else {}
+        sources = Sources(arrays, load_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME))
+        text = parse(folder.program_text)
+        offsets, length = plan.offsets(plan.link(text))
+        assert length == len(payload)
+        correlations = CorrelationSource(index, seeds[index], memoryview(payload if index else b""), offsets)
+        parties.append(Interpreter(text, index, sources, correlations))
+    setup = b"".join(parties[0].setup_message(mask_seed))
+    parties[1].prepare(setup)
+    outputs, transcripts = run_both(parties)
+    assert not outputs[0]  # party 0 learns nothing
+    return View(outputs[1], transcripts[0], transcripts[1], setup, payload, parties[1].program)

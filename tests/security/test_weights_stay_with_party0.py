@@ -1,0 +1,67 @@
+"""What party 1 and the dealer hold is independent of the weights, byte for byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpcc.runtime.dealer import deal_sessions
+from mpcc.runtime.store import read_index
+from tests.security.sessions import MODELS, Change, compiled, with_other_weights
+
+CHANGES: dict[str, Change] = {
+    "others": lambda w: w * 0.7 + np.random.default_rng(3).normal(0, 0.05, w.shape),
+    "zeros": np.zeros_like,
+    "ones": np.ones_like,
+    "all alike": lambda w: np.full_like(w, w.flat[0]),
+}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+@pytest.mark.parametrize("name", ["bert.legacy17", "vit.legacy17", "llama.dynamo20", "t5enc.legacy17"])
+def test_party1_and_the_dealer_see_no_weight(tmp_path: Path, name: str) -> None:
+    model = MODELS / f"{name}.onnx"
+    ranges = compiled(model, tmp_path / "first") / "ranges.json"
+    original = compiled(model, tmp_path / "original", ranges)
+    expected = contents(original / "party1")
+    assert set(expected) >= {"manifest.json", "program.mpc", "run", "constants.safetensors"}
+    assert "weights.safetensors" not in expected
+    for title, change in CHANGES.items():
+        other = compiled(with_other_weights(model, tmp_path / "other", change), tmp_path / title, ranges)
+        assert contents(other / "party1") == expected, title
+        assert (other / "correlations.json").read_bytes() == (original / "correlations.json").read_bytes()
+        assert (other / "party0" / "program.mpc").read_bytes() == (
+            original / "party0" / "program.mpc"
+        ).read_bytes()
+        assert (other / "party0" / "weights.safetensors").read_bytes() != (
+            original / "party0" / "weights.safetensors"
+        ).read_bytes()
+
+
+def test_a_dealt_store_keeps_each_partys_secrets_apart(tmp_path: Path) -> None:
+    """Seeds are fresh for every session; neither store holds the other's, and only party 0 has the weight masks'."""
+    program = compiled(MODELS / "vit.legacy17.onnx", tmp_path / "program")
+    deal_sessions(program, 2, tmp_path / "store", lambda done, total: None)
+    files = [contents(tmp_path / "store" / f"party{party}") for party in (0, 1)]
+    whole = [b"".join(parts.values()) for parts in files]
+    mask_seed = bytes.fromhex(read_index(tmp_path / "store" / "party0")["weight_mask_seed"])
+    assert "weight_mask_seed" not in read_index(tmp_path / "store" / "party1")
+    assert mask_seed not in whole[1]
+    assert mask_seed.hex().encode() not in whole[1]
+    sessions = [[parts[name] for name in sorted(parts) if name != "index.json"] for parts in files]
+    seeds = [[session[56:72] for session in party] for party in sessions]
+    assert len({*seeds[0], *seeds[1], mask_seed}) == 5
+    for party in (0, 1):
+        assert len(seeds[party]) == 2
+        for seed in seeds[party]:
+            assert seed in whole[party]
+            assert seed not in whole[1 - party]
+    assert len(sessions[0][0]) < 1000  # party 0's part is its seed
+    assert sessions[1][0][128:] != sessions[1][1][128:]
