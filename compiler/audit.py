@@ -42,7 +42,7 @@ def audit(prog: Path) -> str:
                 "MPC-C061",
                 f"party {party}'s program is not the one of the program folder's IR",
                 where=str(path),
-                remedy="compile the model again, and do not edit the folder",
+                remedy="compile the model again, or audit it with the version of mpcc that compiled it",
             )
     return render("audit.md.j2", **statement(prog, manifest, program)).rstrip("\n")
 

@@ -4,6 +4,7 @@ party's folder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from mpcc.codegen_templates import render
 from mpcc.compiler.backend.split import ticks
 from mpcc.compiler.disclosures import openings
 from mpcc.compiler.summary import Row, Summary, share_stage, summarise
-from mpcc.compiler.text import count_of, shape_of, size_of
+from mpcc.compiler.text import count_of, shape_of, short_count_of, size_of
 from mpcc.ir.program import Program
 from mpcc.passes.schedule_rounds import operation_levels
 from mpcc.runtime.atomic_file import atomic_file
@@ -50,6 +51,7 @@ def report_page(
         cost=summary.cost,
         size=size_of,
         count=count_of,
+        short=short_count_of,
         shape=shape_of,
         manifest=manifest,
         passes=summary.passes,
@@ -101,7 +103,10 @@ def _ring_heights(summary: Summary) -> list[float]:
 
 
 def _round_bars(program: Program) -> list[tuple[float, float, int]]:
-    """For each tick, what either party sends in percent of the fullest tick, and their bytes together."""
+    """For each tick the heights of what either party sends, and their bytes together.
+
+    The whole height is the square root of the bytes, in percent of the fullest tick's: small ticks show.
+    """
     levels = operation_levels(program, ticks)
     sent: dict[int, tuple[int, int]] = {}
     for index, operation in enumerate(program.operations):
@@ -109,7 +114,11 @@ def _round_bars(program: Program) -> list[tuple[float, float, int]]:
             before = sent.get(levels[index] + offset, (0, 0))
             sent[levels[index] + offset] = (before[0] + message[0], before[1] + message[1])
     most = max((sum(pair) for pair in sent.values()), default=0) or 1
-    return [(100 * p0 / most, 100 * p1 / most, p0 + p1) for _, (p0, p1) in sorted(sent.items())]
+    return [
+        (100 * p0 / math.sqrt(most * total), 100 * p1 / math.sqrt(most * total), total)
+        for _, (p0, p1) in sorted(sent.items())
+        if (total := p0 + p1)
+    ]
 
 
 def _errors(error: dict[str, Any]) -> dict[str, Any]:

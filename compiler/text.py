@@ -21,6 +21,11 @@ def size_of(number: float) -> str:
     return f"{number:.1f} {unit}"
 
 
+def short_count_of(number: float) -> str:
+    """A large count in short: 512, 1.5 k, 744.6 M, 3.1 G."""
+    return size_of(number).removesuffix("B").strip()
+
+
 def shape_of(shape: Sequence[int]) -> str:
     """[1, 16]."""
     return f"[{', '.join(map(str, shape))}]"

@@ -21,7 +21,7 @@ class Visibility(StrEnum):
     PARTY1 = "party1"
     SECRET = "secret"
 
-    def join(self, other: Visibility) -> Visibility:
+    def joined(self, other: Visibility) -> Visibility:
         """Visibility of a value computed from both."""
         if self is other or other is Visibility.PUBLIC:
             return self

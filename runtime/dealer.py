@@ -73,7 +73,7 @@ class Dealing:
 
 def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress) -> None:
     """Write STORE/party0 and STORE/party1 with `sessions` sessions; progress in bytes. Raises MPC-R020.., MPC-S011."""
-    folder = load_program_folder(program)
+    folder = load_program_folder(program, whole=False)
     try:
         operations = plan.from_json(folder.correlations.read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
 from mpcc.runtime.correlations import plan
@@ -114,7 +115,7 @@ class Interpreter:
         last_use = self._last_uses()
         environment: dict[Value, RuntimeValue] = {}
         pending: dict[Value, Pending] = {}
-        total = sum(int(o.attributes["send"]) + int(o.attributes["receive"]) for o in self._ticks())  # type: ignore[arg-type]
+        total = sum(integer(o.attributes, name) for o in self._ticks() for name in ("send", "receive"))
         done = 0
         for position, (operation, written) in enumerate(zip(self._operations, self.program.operations, strict=True)):
             if operation.kind == "exchange":

@@ -145,11 +145,14 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
         raise _damaged(where, f"a key is missing or wrong: {error}") from None
 
 
-def load_program_folder(folder: Path) -> ProgramFolder:
-    """Read and check PROG/, with the files its manifest lists. Raises MPC-R020..R024."""
+def load_program_folder(folder: Path, *, whole: bool = True) -> ProgramFolder:
+    """Read and check PROG/, with the files its manifest lists. Raises MPC-R020..R024.
+
+    With `whole` false only the manifest and correlations.json are needed: a dealer must not have the weights.
+    """
     manifest = read_manifest(folder)
     where = folder / MANIFEST_NAME
-    files = _checked_files(folder, manifest, {})
+    files = _checked_files(folder, manifest, {}, None if whole else {CORRELATIONS_NAME})
     try:
         return ProgramFolder(
             path=folder,
@@ -168,13 +171,17 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _checked_files(folder: Path, manifest: dict[str, Any], replacements: dict[str, Path]) -> dict[str, Path]:
+def _checked_files(
+    folder: Path, manifest: dict[str, Any], replacements: dict[str, Path], only: set[str] | None = None
+) -> dict[str, Path]:
     listed = manifest.get("files")
     if not isinstance(listed, dict):
         raise _damaged(folder / MANIFEST_NAME, "it lists no files")
     paths: dict[str, Path] = {}
     with Diagnostics() as diagnostics:
         for name, digest in listed.items():
+            if only is not None and name not in only:
+                continue
             relative = PurePosixPath(name)
             if relative.is_absolute() or ".." in relative.parts:
                 raise _damaged(folder / MANIFEST_NAME, "it lists a file outside the folder")

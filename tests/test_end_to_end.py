@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 
@@ -16,19 +15,10 @@ from mpcc.compiler.driver import Request, compile_model
 from mpcc.compiler.simulate import simulate
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import run_local
+from tests.compiler.graphs import DENSE
 from tests.support import secure_run
 
 MODELS = Path(__file__).parent / "models"
-DENSE = (
-    "bert.legacy17",
-    "bert.dynamo20",
-    "distilbert.dynamo20",
-    "gpt2.dynamo18",
-    "t5enc.legacy17",
-    "vit.legacy17",
-    "llama.dynamo20",
-    "llama.dynamo23",
-)
 FRESH_INPUTS = 5
 FRESH_SEED = 123  # not calibration's
 CLEAR_LEAD = 0.25  # of the bar: where the largest logit leads by less, another may come out on top
@@ -50,9 +40,9 @@ class Fixture:
         return dict(zip(names, self.session.run(names, inputs), strict=True))
 
 
-def prepare(name: str, folder: Path, ranges: Path | None = None) -> Fixture:
+def prepare(name: str, folder: Path) -> Fixture:
     model = MODELS / f"{name}.onnx"
-    compiled = compile_model(Request(model, folder, ranges=ranges), lambda line: None)
+    compiled = compile_model(Request(model, folder), lambda line: None)
     return Fixture(compiled, folder, onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]))
 
 
@@ -101,30 +91,3 @@ def test_real_processes_give_the_same_answer_at_the_predicted_cost(tmp_path: Pat
     predicted = fixture.compiled.cost.report()
     assert run.report["predicted"] == predicted
     assert {name: run.report[name] for name in predicted} == predicted
-
-
-def with_other_weights(model: Path, target: Path) -> None:
-    """The model with the entries of every weight matrix and vector permuted; masks and tables stay as they are."""
-    proto = onnx.load(model)
-    generator = np.random.default_rng(7)
-    for initializer in proto.graph.initializer:
-        array = onnx.numpy_helper.to_array(initializer)
-        if array.dtype == np.float32 and array.ndim in (1, 2):
-            mixed = generator.permutation(array.reshape(-1)).reshape(array.shape)
-            initializer.CopyFrom(onnx.numpy_helper.from_array(mixed, initializer.name))
-    onnx.save(proto, target)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("name", ["bert.legacy17", "vit.legacy17", "gpt2.dynamo18", "llama.dynamo20"])
-def test_the_client_s_folder_does_not_depend_on_the_weights(name: str, tmp_path: Path) -> None:
-    model, other = MODELS / f"{name}.onnx", tmp_path / f"{name}.onnx"
-    with_other_weights(model, other)
-    compile_model(Request(model, tmp_path / "first"), lambda line: None)
-    ranges = tmp_path / "first" / "ranges.json"
-    compile_model(Request(other, tmp_path / "second", ranges=ranges), lambda line: None)
-    assert contents(tmp_path / "first/party1") == contents(tmp_path / "second/party1")
-    assert contents(tmp_path / "first/party0") != contents(tmp_path / "second/party0")

@@ -17,6 +17,8 @@ from mpcc.compiler.backend.manifest import party_manifest, root_manifest
 from mpcc.compiler.backend.split import split
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.frontend.imported import Imported
+from mpcc.compiler.report import write_report
+from mpcc.ir.dialects.base import integer
 from mpcc.ir.printer import print_operation, print_program
 from mpcc.ir.program import Program
 from mpcc.passes.lower.context import ShareOf
@@ -81,7 +83,9 @@ def emit(compiled: Compiled, folder: Path) -> None:
     for party in (0, 1):
         manifest = party_manifest(compiled, folder, party)
         _write_json(folder / f"party{party}" / MANIFEST_NAME, manifest)
-    _write_json(folder / MANIFEST_NAME, root_manifest(compiled, folder))
+    manifest = root_manifest(compiled, folder)
+    _write_json(folder / MANIFEST_NAME, manifest)
+    write_report(folder, manifest, compiled.dumps)  # after the manifest: it may be written again, with measured errors
 
 
 def party_text(program: Program, party: int) -> str:
@@ -98,8 +102,8 @@ def party_text(program: Program, party: int) -> str:
         "party_program.mpc.j2",
         party=party,
         rounds=len(exchanges),
-        sent=sum(int(o.attributes["send"]) for o in exchanges),  # type: ignore[arg-type]
-        received=sum(int(o.attributes["receive"]) for o in exchanges),  # type: ignore[arg-type]
+        sent=sum(integer(o.attributes, "send") for o in exchanges),
+        received=sum(integer(o.attributes, "receive") for o in exchanges),
         header=print_program(empty).splitlines()[0],
         ticks=[tick for tick in lines if tick],
         outputs=[line.strip() for line in whole.splitlines()[1:-1]],
@@ -108,7 +112,8 @@ def party_text(program: Program, party: int) -> str:
 
 def _arrays(program: Program) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Party 0's weights (float32) and the public constants (int64) that the program reads."""
-    weights, constants = {}, {}
+    weights: dict[str, np.ndarray] = {}
+    constants: dict[str, np.ndarray] = {}
     for operation in program.operations:
         if operation.kind in ("weight", "constant"):
             name = str(operation.attributes["name"])

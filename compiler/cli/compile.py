@@ -180,6 +180,14 @@ def _refuse_what_is_missing(options: dict[str, Any]) -> None:
             )
         else:
             Choice("correlations", ("dealer",)).check(options["correlations"], diagnostics)
+        for option, verb, pairs in (("owner", "give", "owners"), ("reveal", "get", "reveals")):
+            for name, who in options[pairs]:
+                if who in ("0", "party0"):
+                    diagnostics.add(
+                        "MPC-C002",
+                        f"--{option} {name}={who}: party 0 cannot {verb} data of its own in this version",
+                        remedy=f"use --{option} {name}=1, for the client",
+                    )
         if options["moe"] is not None:
             diagnostics.add(
                 "MPC-C002",

@@ -22,13 +22,11 @@ from mpcc.compiler.cli.run import describe
 def simulate_command(program: Path, input_path: Path, output_path: Path) -> None:
     from mpcc.compiler.simulate import simulate
     from mpcc.runtime.arrays_file import check_writable, read_inputs, write_outputs
-    from mpcc.runtime.events import ScreenEvents
     from mpcc.runtime.program_folder import load_party_folder
 
     inputs = read_inputs(input_path, load_party_folder(program / "party1").inputs)
     check_writable(output_path)
-    with ScreenEvents():
-        outputs = simulate(program, inputs)
+    outputs = simulate(program, inputs)
     write_outputs(output_path, outputs)
     for name, array in outputs.items():
         click.echo(describe(name, array))

@@ -109,7 +109,7 @@ def expect_count(types: list[Type], low: int, high: int | None = None) -> None:
 def joined_visibility(types: list[Type]) -> Visibility:
     result = Visibility.PUBLIC
     for index in range(len(types)):
-        result = result.join(tensor(types, index).visibility)
+        result = result.joined(tensor(types, index).visibility)
     return result
 
 

@@ -6,6 +6,7 @@ the dealt cosines (protocols.md 7). Source: SecFormer (Findings of ACL 2024) for
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import erf
@@ -31,14 +32,14 @@ class Series:
 
 
 def _gelu_even(x: np.ndarray) -> np.ndarray:
-    return x * np.vectorize(erf)(x / np.sqrt(2)) / 2
+    return np.asarray(x * np.vectorize(erf)(x / np.sqrt(2)) / 2)
 
 
 def _gelu_tanh_even(x: np.ndarray) -> np.ndarray:
-    return x * np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)) / 2
+    return np.asarray(x * np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)) / 2)
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
     "gelu_none": (_gelu_even, False),  # gelu(x) - x / 2
     "gelu_tanh": (_gelu_tanh_even, False),
     "silu": (lambda x: x * np.tanh(x / 2) / 2, False),  # silu(x) - x / 2

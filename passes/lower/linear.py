@@ -7,8 +7,8 @@ import numpy as np
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, integers
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Visibility
-from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, lowers, ring_of
-from mpcc.passes.lower.products import bits_for, multiply, relative_fraction, times_public
+from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
+from mpcc.passes.lower.products import multiply, relative_fraction, times_public
 
 SUM_BITS = 44  # integer and fraction bits above which a sum is taken at fewer fraction bits
 

@@ -21,8 +21,8 @@ WEIGHT_BITS = 22
 CLIP_FRACTION = 3
 MARGIN = 2.0**-13  # keeps the rounded argument below 0, where the exponential ends sharply
 LOW_ROOM = 0.125  # of the width of the row maxima's range, below it
-MAX_POSITION_BITS = 8
-MAX_UNIT_LOG2 = 2
+# (log2 of the unit, widest circle in bits), in order of preference: a coarser unit costs precision, bits cost dealt bytes
+QUANTISATIONS = ((0, 8), (1, 8), (1, 10), (2, 10))
 
 
 @lowers("softmax")
@@ -97,16 +97,16 @@ class Positions:
 
 
 def positions(context: Context, raw: Range, top: Range, masked: bool) -> Positions:
-    """The finest unit from 1 that fits the circle. Raises MPC-P013 when even the coarsest does not."""
-    for unit_log2 in range(MAX_UNIT_LOG2 + 1):
+    """The first quantisation that fits. Raises MPC-P013 when none does."""
+    for unit_log2, widest in QUANTISATIONS:
         plan = Positions(raw, top, masked, unit_log2)
-        if plan.bits <= MAX_POSITION_BITS and plan.levels < 2**plan.bits:
+        if plan.bits <= widest and plan.levels < 2**plan.bits:
             return plan
     raise MpccError(
         "MPC-P013",
         f"attention scores reach from {raw.low:g} to {raw.high:g}, too far for the secret maximum",
         where=", ".join(context.nodes) or None,
-        remedy="check the calibration inputs; scores beyond about +-400 are not supported",
+        remedy="check the calibration inputs; scores beyond about +-1000 are not supported",
     )
 
 

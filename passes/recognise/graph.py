@@ -131,7 +131,7 @@ def reduction_axes(node: ir.Node) -> tuple[int, ...]:
 def join(values: Iterable[ir.Value | None]) -> Visibility:
     result = Visibility.PUBLIC
     for value in values:
-        result = result.join(visibility(value))
+        result = result.joined(visibility(value))
     return result
 
 

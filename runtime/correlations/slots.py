@@ -54,7 +54,7 @@ class Slot:
         if not self.lanes:
             return kernels.expand(seed, number, self.count, self.bits)
         words = kernels.expand(seed, number, -(-self.correction_bytes // 8), 64)
-        return words.view(self.lane_type)[: self.count]
+        return np.asarray(words.view(self.lane_type)[: self.count])
 
     def combine(self, part0: Part, part1: Part) -> Part:
         if self.boolean:
@@ -64,7 +64,7 @@ class Slot:
     def correct(self, value: Part, part0: Part) -> bytes:
         """Party 1's part such that both combine to `value`, packed for the store."""
         if self.lanes:
-            return (value - part0).tobytes()
+            return np.asarray(value - part0).tobytes()
         part1 = value ^ part0 if self.boolean else reduce(value - part0, self.bits)
         return kernels.pack(np.ascontiguousarray(part1), self.bits).tobytes()
 

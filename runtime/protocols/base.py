@@ -135,7 +135,7 @@ def pack(x: U64, bits: int) -> bytes:
     return kernels.pack(np.ascontiguousarray(reduce(x, bits)).reshape(-1), bits).tobytes()
 
 
-def unpack(data: bytes, count: int, bits: int) -> U64:
+def unpack(data: bytes | memoryview, count: int, bits: int) -> U64:
     return kernels.unpack(np.frombuffer(data, dtype=np.uint8), count, bits)
 
 

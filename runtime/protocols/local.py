@@ -171,7 +171,7 @@ class Shift(ProtocolClass):
         bits, source = integer(operation.attributes, "bits"), ring_type(operation, 0)
         if source.sharing is not Sharing.SHARE:
             value = operands[0]
-            return None if value is None else cls.plain(operation, [value.view(np.int64)])  # type: ignore[union-attr]
+            return cls.plain(operation, [value.view(np.int64)]) if isinstance(value, np.ndarray) else None
         share = as_share(party, operands[0], source)
         if party.index == 0:
             share = share + constant((1 << bits) - 1)

@@ -65,4 +65,4 @@ class OneHot(ProtocolClass):
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         count = 1 << integer(operation.attributes, "bits")
-        return (operands[0][..., None] % count == np.arange(count)).astype(np.int64)
+        return np.equal(operands[0][..., None] % count, np.arange(count)).astype(np.int64)

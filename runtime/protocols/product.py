@@ -185,7 +185,7 @@ class Product(ProtocolClass):
                 coefficient.shape[0], *(1,) * (later + rank - coefficient.ndim + 1), *coefficient.shape[1:]
             )
             return np.asarray((share * spread).sum(axis=0, dtype=np.uint64))
-        return np.where(variant.astype(bool), share[1], share[0]) * coefficient
+        return np.multiply(np.where(variant.astype(bool), share[1], share[0]), coefficient)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

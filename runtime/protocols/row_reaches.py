@@ -117,4 +117,4 @@ class RowReaches(ProtocolClass):
         above = (operands[0] - s.low) % (1 << s.bits)
         reached = np.where(above <= s.levels, above, 0).max(axis=-1, keepdims=True)
         levels = np.arange(1, s.levels + 1).reshape(-1, *(1,) * reached.ndim)
-        return (reached[None] >= levels).astype(np.int64)
+        return np.greater_equal(reached[None], levels).astype(np.int64)

@@ -230,7 +230,7 @@ def row_maximum(job: Job) -> Outcome:
 CHECKS: dict[str, Callable[[Job], Outcome]] = {
     f.__name__: f for f in (truncation, comparison, comparison_exhaustive, select, lookup, row_maximum)
 }
-# (ring, bits, ring of the result): formats of compiled programs, extremes of the widths, and a ring small enough
+# (ring, bits, ring of the result): formats of compiled programs, extremes, and a ring small enough
 # for every pair of shares to occur
 TRUNCATIONS = ((52, 20, 64), (40, 13, 52), (64, 29, 64), (30, 28, 40), (24, 12, 12), (6, 3, 64))
 

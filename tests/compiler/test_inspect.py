@@ -14,7 +14,7 @@ from mpcc.compiler.inspect import VERIFY_NAME, inspect_command
 from mpcc.compiler.layers import AFTER, BEFORE, layers_by_node
 from mpcc.compiler.report import REPORT_NAME, report_page
 from mpcc.compiler.summary import Summary, summarise
-from mpcc.compiler.text import size_of, table
+from mpcc.compiler.text import short_count_of, size_of, table
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 from mpcc.ir.program import Program, Stage
@@ -171,6 +171,7 @@ def test_a_folder_without_ir_is_refused(program_folder: Path, tmp_path: Path) ->
 
 
 def test_sizes_and_tables() -> None:
+    assert [short_count_of(n) for n in (7, 1500, 744_643_080, 3.09e9)] == ["7", "1.5 k", "744.6 M", "3.1 G"]
     assert [size_of(n) for n in (0, 999, 1500, 999_960, 22_400_000, 3.2e12)] == [
         "0 B", "999 B", "1.5 kB", "1.0 MB", "22.4 MB", "3200.0 GB",
     ]  # fmt: skip

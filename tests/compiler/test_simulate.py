@@ -16,8 +16,8 @@ from mpcc.runtime.ring import I64
 from tests.compiler.compiled import MODELS, compile_fixture
 from tests.support import secure_run
 
-# How far a secure run may be from the simulation, in units of an output's last place (2^-17): each rounding differs
-# by less than one unit of its own, and the layers after it carry that on. About four times the largest of 20 runs.
+# How far a secure run may be from the simulation, in units of an output's last place (2^-17): each rounding
+# differs by less than one unit of its own, and the layers after it carry that on. Four times what was seen.
 UNITS = {
     "bert.legacy17": 400,
     "bert.dynamo20": 400,

@@ -101,5 +101,5 @@ def test_tensor_results_are_no_less_secret_than_the_join_of_operands() -> None:
                 builder = Builder("p", Stage.TENSOR)
                 builder.append("leak", values, {}, [Leak.result])
                 flows = [p for p in problems(builder.program) if p[0] == "MPC-I025"]
-                knows_both = result in (Visibility.SECRET, a.join(b)) or {a, b} == {Visibility.PUBLIC}
+                knows_both = result in (Visibility.SECRET, a.joined(b)) or {a, b} == {Visibility.PUBLIC}
                 assert len(flows) == (0 if knows_both else 1), (a, b, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,17 @@ def compiled(model: Path, output: Path, ranges: Path | None = None) -> Path:
     return output
 
 
-def with_other_weights(model: Path, folder: Path, change: Change) -> Path:
-    """The same graph in a file of the same name; every weight of more than one element goes through `change`."""
+def with_other_weights(program: Path, model: Path, folder: Path, change: Change) -> Path:
+    """The same graph in a file of the same name, every array of floats changed.
+
+    Those that its `program` lists as public stay as they are.
+    """
+    manifest = json.loads((program / "manifest.json").read_text())
+    public = {entry["name"] for entry in manifest["public"]}
     proto = onnx.load(model)
     for initializer in proto.graph.initializer:
         array = onnx.numpy_helper.to_array(initializer)
-        if array.dtype == np.float32 and array.size > 1:
+        if array.dtype == np.float32 and array.size > 1 and initializer.name not in public:
             changed = np.asarray(change(array), dtype=np.float32)
             initializer.CopyFrom(onnx.numpy_helper.from_array(changed, initializer.name))
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What crosses between the parties: uniform, different in every session, as long for one input as for another."""
+"""What crosses between the parties: uniform, new in every session, as long for one input as for another."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("programs")
     model = MODELS / f"{NAME}.onnx"
     first = compiled(model, folder / "first")
-    other = with_other_weights(model, folder / "other", lambda w: w * 0.5)
+    other = with_other_weights(first, model, folder / "other", lambda w: w * 0.5)
     return first, compiled(other, folder / "second", first / "ranges.json")
 
 
 def inputs(number: int) -> dict[str, np.ndarray]:
-    arrays = dict(np.load(MODELS / f"{NAME}.npz"))
+    image = np.load(MODELS / f"{NAME}.npz")["in_pixel_values"]
     generator = np.random.default_rng(number)
-    return {"pixel_values": generator.permutation(arrays["pixel_values"].reshape(-1)).reshape(1, 3, 32, 32)}
+    return {"pixel_values": generator.permutation(image.reshape(-1)).reshape(image.shape)}
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_sessions_agree_on_the_answer(views: dict[str, View]) -> None:
 
 
 def test_every_correlation_is_drawn_at_most_once(programs: tuple[Path, Path]) -> None:
-    """No two operations of a program name the same stream: value names are unique, slot names within a value."""
+    """No two operations of a program name the same stream: values differ, and the slots of a value."""
     operations: list[Operation] = plan.from_json((programs[0] / "correlations.json").read_text())
     streams = [(o.result.name, slot.name) for o in operations for slot in protocols[o.kind].slots(o)]
     assert len(set(streams)) == len(streams) > 100

@@ -9,6 +9,7 @@ import pytest
 
 from mpcc.runtime.dealer import deal_sessions
 from mpcc.runtime.store import read_index
+from tests.compiler.graphs import DENSE
 from tests.security.sessions import MODELS, Change, compiled, with_other_weights
 
 CHANGES: dict[str, Change] = {
@@ -16,6 +17,8 @@ CHANGES: dict[str, Change] = {
     "zeros": np.zeros_like,
     "ones": np.ones_like,
     "all alike": lambda w: np.full_like(w, w.flat[0]),
+    "equal rows": lambda w: np.broadcast_to(w[:1], w.shape),
+    "equal columns": lambda w: np.broadcast_to(w[..., :1], w.shape),
 }
 
 
@@ -25,7 +28,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", ["bert.legacy17", "vit.legacy17", "llama.dynamo20", "t5enc.legacy17"])
+@pytest.mark.parametrize("name", DENSE)
 def test_party1_and_the_dealer_see_no_weight(tmp_path: Path, name: str) -> None:
     model = MODELS / f"{name}.onnx"
     ranges = compiled(model, tmp_path / "first") / "ranges.json"
@@ -34,7 +37,8 @@ def test_party1_and_the_dealer_see_no_weight(tmp_path: Path, name: str) -> None:
     assert set(expected) >= {"manifest.json", "program.mpc", "run", "constants.safetensors"}
     assert "weights.safetensors" not in expected
     for title, change in CHANGES.items():
-        other = compiled(with_other_weights(model, tmp_path / "other", change), tmp_path / title, ranges)
+        changed = with_other_weights(original, model, tmp_path / "other", change)
+        other = compiled(changed, tmp_path / title, ranges)
         assert contents(other / "party1") == expected, title
         assert (other / "correlations.json").read_bytes() == (original / "correlations.json").read_bytes()
         assert (other / "party0" / "program.mpc").read_bytes() == (
@@ -46,7 +50,7 @@ def test_party1_and_the_dealer_see_no_weight(tmp_path: Path, name: str) -> None:
 
 
 def test_a_dealt_store_keeps_each_partys_secrets_apart(tmp_path: Path) -> None:
-    """Seeds are fresh for every session; neither store holds the other's, and only party 0 has the weight masks'."""
+    """Every session's seeds are new; neither store holds the other's, and only party 0 the weight masks'."""
     program = compiled(MODELS / "vit.legacy17.onnx", tmp_path / "program")
     deal_sessions(program, 2, tmp_path / "store", lambda done, total: None)
     files = [contents(tmp_path / "store" / f"party{party}") for party in (0, 1)]

@@ -16,8 +16,9 @@ Build = Callable[[Setting, np.ndarray], Value]
 
 @dataclass(frozen=True)
 class Fixed:
-    """`opened`: of each tick the element width in bits, and how to read it: both messages added, xored or apart,
-    or one party's message alone.
+    """`opened`: of each tick the element width in bits, and how to read it.
+
+    Both messages are added, xored or looked at apart, or there is only one party's.
 
     `inputs` are integers at an end of the range, inside it, and next to zero.
     """

@@ -38,6 +38,9 @@ class Run:
     measured: tuple[dict[str, Measured], dict[str, Measured]]
 
 
+Arrays = dict[str, np.ndarray] | Callable[[Operation], np.ndarray]
+
+
 class Prepared:
     """A program split, printed, parsed and linked once, for many runs."""
 
@@ -58,14 +61,10 @@ class Prepared:
         parts = (b"", self.payload(seeds))
         return [CorrelationSource(i, seeds[i], memoryview(parts[i]), self.offsets) for i in (0, 1)]
 
-    def run(self, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
-        """`arrays` holds the encoded integers of every source by name."""
-
-        def source(operation: Operation) -> np.ndarray:
-            return np.asarray(arrays[str(operation.attributes["name"])], dtype=np.int64)
-
+    def run(self, arrays: Arrays, seeds: tuple[bytes, bytes] = SEEDS) -> Run:
+        """`arrays` holds the encoded integers of every source."""
         sources = self.correlations(seeds)
-        parties = [Interpreter(p, i, source, sources[i]) for i, p in enumerate(self.parsed)]
+        parties = [Interpreter(p, i, lambda o: encoded(arrays, o), sources[i]) for i, p in enumerate(self.parsed)]
         setup = b"".join(parties[0].setup_message(MASK_SEED))
         assert len(setup) == sum(parties[0].setup_sizes())
         parties[1].prepare(setup)
@@ -114,8 +113,15 @@ def run_both(
     return (results[0], results[1]), transcripts  # type: ignore[return-value]
 
 
-def run_program(program: Program, arrays: dict[str, np.ndarray], seeds: tuple[bytes, bytes] = SEEDS) -> Run:
-    """One run. `arrays` holds the encoded integers of every source by name."""
+def encoded(arrays: Arrays, operation: Operation) -> np.ndarray:
+    """A source operation's integers, from a dictionary by name or from a function of the operation."""
+    if callable(arrays):
+        return arrays(operation)
+    return np.asarray(arrays[str(operation.attributes["name"])], dtype=np.int64)
+
+
+def run_program(program: Program, arrays: Arrays, seeds: tuple[bytes, bytes] = SEEDS) -> Run:
+    """One run. `arrays` holds the encoded integers of every source."""
     return Prepared(program).run(arrays, seeds)
 
 
@@ -131,12 +137,12 @@ def predicted(program: Program) -> tuple[int, int]:
     return sum(m[0] for m in messages), sum(m[1] for m in messages)
 
 
-def plain(program: Program, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def plain(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
     """The program's meaning on integers."""
     values: dict[Value, np.ndarray] = {}
     for o in program.operations:
         if "name" in o.attributes and not o.operands:
-            values[o.result] = np.asarray(arrays[str(o.attributes["name"])], dtype=np.int64)
+            values[o.result] = encoded(arrays, o)
         else:
             with np.errstate(over="ignore"):
                 values[o.result] = np.asarray(protocols[o.kind].plain(o, [values[v] for v in o.operands]))

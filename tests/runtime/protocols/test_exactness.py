@@ -1,4 +1,4 @@
-"""A hundredth of the large run of tests/benchmarks/exactness.py: 10^6 truncations, 10^5 of each other check."""
+"""A hundredth of the large run of tests/benchmarks/exactness.py: 10^6 truncations, 10^5 of other checks."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_two_openings_share_no_mask() -> None:
 
 
 def test_the_masked_weights_are_uniform() -> None:
-    """F = W - B, the only message that a weight enters: for a constant weight, with another B for each use."""
+    """F = W - B, the only message that a weight enters: for a constant weight, another B for each use."""
     setting = Setting(seeded(0, 0))
     served = setting.emit("serve", setting.share(np.ones((1, 64), dtype=np.int64)), bits=37)
     weight = setting.source("weight", np.full((64, 64), 3, dtype=np.int64))

@@ -18,8 +18,10 @@ def p_value(counts: np.ndarray) -> float:
 
 
 def assert_uniform(samples: U64, bits: int) -> None:
-    """`samples`[.., n] of `bits` bits, independent along the last axis: every bit, the top and the lowest bits
-    together, and neighbours together (a mask used twice shows there)."""
+    """`samples`[.., n] of `bits` bits, independent along the last axis.
+
+    Tested: every bit, the top and the lowest bits together, and neighbours, where a mask used twice shows.
+    """
     assert samples.shape[-1] > 1000
     assert int(samples.max()) >> bits == 0
     for bit in range(bits):

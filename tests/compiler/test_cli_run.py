@@ -1,0 +1,106 @@
+"""The whole way through the command line, each step its own process where a user would have one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mpcc.compiler.cli import main
+from tests.compiler.compiled import MODELS
+
+MODULE = [sys.executable, "-m", "mpcc.compiler.cli"]
+BAR = 0.01
+
+
+def expected() -> np.ndarray:
+    with np.load(MODELS / "bert.legacy17.npz") as archive:
+        return np.asarray(archive["out_logits"])
+
+
+def read(path: Path) -> np.ndarray:
+    with np.load(path) as archive:
+        assert archive.files == ["logits"]
+        return np.asarray(archive["logits"])
+
+
+def test_run_answers_and_reports(
+    bert_program: Path, bert_input: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output, report_path = tmp_path / "y.npz", tmp_path / "r.json"
+    files = ["--input", str(bert_input), "--output", str(output), "--report", str(report_path)]
+    assert main(["run", str(bert_program), *files, "--sessions", "2"]) == 0
+    screen = capsys.readouterr()
+    assert np.abs(read(output) - expected()).max() <= BAR
+    report = json.loads(report_path.read_text())
+    assert (report["rounds"], report["bytes"]) == (
+        report["predicted"]["rounds"],
+        report["predicted"]["bytes"],
+    )
+    assert "logits float32[1, 3]: " in screen.out
+    assert f"online: {report['rounds']} rounds" in screen.out
+    assert "sees both shares" in screen.err
+
+
+def test_simulate_answers(
+    bert_program: Path, bert_input: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "y.npz"
+    assert main(["simulate", str(bert_program), "--input", str(bert_input), "--output", str(output)]) == 0
+    assert np.abs(read(output) - expected()).max() <= BAR
+    assert "logits float32[1, 3]: " in capsys.readouterr().out
+
+
+def test_simulate_refuses_bad_input_and_writes_nothing(
+    bert_program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "x.npz", input_ids=np.full((1, 16), 1000), attention_mask=np.ones((1, 16), np.int64))
+    arguments = ["--input", str(tmp_path / "x.npz"), "--output", str(tmp_path / "y.npz")]
+    assert main(["simulate", str(bert_program), *arguments]) == 1
+    assert "error[MPC-R036]" in capsys.readouterr().err
+    assert not (tmp_path / "y.npz").exists()
+
+
+def test_dealer_and_parties_as_a_user_starts_them(
+    bert_program: Path, bert_input: Path, tmp_path: Path
+) -> None:
+    store, output = tmp_path / "store", tmp_path / "y.npz"
+    subprocess.run([*MODULE, "deal", bert_program, "--sessions", "1", "-o", store], check=True)
+    serve = [
+        *MODULE,
+        "party",
+        bert_program / "party0",
+        "--listen",
+        "127.0.0.1:0",
+        "--store",
+        store / "party0",
+    ]
+    with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr
+        port = int(server.stderr.readline().split()[-1])
+        files = ["--store", store / "party1", "--input", bert_input, "--output", output]
+        ask = [*MODULE, "party", bert_program / "party1", "--connect", f"127.0.0.1:{port}", *files]
+        client = subprocess.run(ask, capture_output=True, text=True, check=False)
+        server.communicate()
+    assert (client.returncode, server.returncode) == (0, 0), client.stderr
+    assert np.abs(read(output) - expected()).max() <= BAR
+
+
+def test_the_parties_help_is_their_own(bert_program: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["party", str(bert_program / "party0"), "--help"]) == 0
+    assert "--listen" in capfd.readouterr().out
+    assert main(["party", str(bert_program / "party1"), "--listen", ":1"]) == 2
+    assert "--listen" in capfd.readouterr().err
+
+
+def test_the_demo_shows_both_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 0
+    out = capsys.readouterr().out
+    assert "secure answer 7, onnxruntime's 7" in out
+    assert "rounds and bytes are exactly what the compiler predicted" in out
+    error = float(out.split("largest error ")[1].split()[0])
+    assert 0 < error <= BAR
