@@ -38,11 +38,11 @@ def flow_problems(
     opens = getattr(operation_class, "opens", None)
     source = Visibility.PUBLIC
     for operand in operands:
-        source = source.join(known_to(operand))
+        source = source.joined(known_to(operand))
     problems = []
     for result in results:
         known = known_to(result)
-        if opens != "reveal" and source.join(known) is not known:
+        if opens != "reveal" and source.joined(known) is not known:
             problems.append(f"{operation_class.name} turns a {source} value into {print_type(result)}")
         if isinstance(result, RingType) and result.sharing in _OPENED and opens != _OPENED[result.sharing]:
             sharings = {o.sharing if isinstance(o, RingType) else None for o in operands}

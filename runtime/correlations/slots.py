@@ -54,7 +54,8 @@ class Slot:
         if not self.lanes:
             return kernels.expand(seed, number, self.count, self.bits)
         words = kernels.expand(seed, number, -(-self.correction_bytes // 8), 64)
-        return np.asarray(words.view(self.lane_type)[: self.count])
+        lanes: Part = words.view(self.lane_type)
+        return lanes[: self.count]
 
     def combine(self, part0: Part, part1: Part) -> Part:
         if self.boolean:

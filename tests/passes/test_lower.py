@@ -21,7 +21,7 @@ def unary(kind: str, **attributes: str | float | bool | tuple[int, ...]) -> Make
 
 
 def attention(builder: Builder, x: Value) -> Value:
-    q, k, v = (builder.emit("linear", x, constant(builder, SQUARE * s)) for s in (1.0, -0.8, 1.2))
+    q, k, v = (builder.emit("linear", x, constant(builder, SQUARE * s)) for s in (0.1, -0.8, 1.2))
     scores = builder.emit("matmul", q, builder.emit("transpose", k, permutation=(1, 0)))
     keep = constant(builder, np.tril(np.ones((4, 4))), "public")
     return builder.emit("matmul", builder.emit("softmax", scores, keep, empty_rows="refuse"), v)

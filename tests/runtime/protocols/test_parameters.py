@@ -80,7 +80,7 @@ def perform(case: Case, session: int = 0) -> None:
 @pytest.mark.parametrize("wide", [1, 12, 64])
 @pytest.mark.parametrize(("ring", "bits"), [(2, 0), (3, 1), (8, 6), (30, 28), (64, 0), (64, 62)])
 def test_truncation_at_the_ends_of_its_range(ring: int, bits: int, wide: int) -> None:
-    """Both ends, 2000 times each: with other roundings the top of the range fails with probability 2^(bits - ring)."""
+    """Both ends, 2000 times each: another rounding fails at the top with probability 2^(bits - ring)."""
     limit = 1 << (ring - 2)
     x = np.repeat(np.array([limit - 1, -limit, max(limit - (1 << bits), 0)], dtype=np.int64), 2000)
     setting = Setting(seeded(0, 1))
