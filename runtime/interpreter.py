@@ -1,7 +1,7 @@
 """Walks a party program: local steps, protocols under way, one merged exchange a tick.
 
-Offline, before the input is known: party 0 sends F = W - B for every linear operation, party 1 computes its shares of
-their results. Online: the program's lines in order.
+Offline, before the input is known: party 0 sends F = W - B for every linear operation, party 1 computes its
+shares of their results. Online: the program's lines in order.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Pending:
 class Interpreter:
     """One party's run of one program with one session's correlations."""
 
-    def __init__(self, program: Program, party: int, sources: Sources, correlations: CorrelationSource) -> None:
+    def __init__(
+        self, program: Program, party: int, sources: Sources, correlations: CorrelationSource
+    ) -> None:
         self.program = program
         self.index = party
         self.measured: dict[str, Measured] = {}
@@ -110,14 +112,18 @@ class Interpreter:
                     source = served[operation.operands[0]]
                     served[operation.result] = source.view(operation.kind, operation.attributes)
 
-    def run(self, exchange: Exchange, progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, I64]:
+    def run(
+        self, exchange: Exchange, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> dict[str, I64]:
         """Online. Returns the integers of the outputs this party learns, by output name."""
         last_use = self._last_uses()
         environment: dict[Value, RuntimeValue] = {}
         pending: dict[Value, Pending] = {}
         total = sum(integer(o.attributes, name) for o in self._ticks() for name in ("send", "receive"))
         done = 0
-        for position, (operation, written) in enumerate(zip(self._operations, self.program.operations, strict=True)):
+        for position, (operation, written) in enumerate(
+            zip(self._operations, self.program.operations, strict=True)
+        ):
             if operation.kind == "exchange":
                 done += self._exchange(list(pending.values()), operation, exchange)
                 progress(done, total)
@@ -138,7 +144,11 @@ class Interpreter:
                 measured.seconds += time.perf_counter() - started
             for value in last_use.get(position, ()):
                 environment.pop(value, None)
-        return {name: self._output(environment[value]) for name, value in self.program.outputs.items() if value in environment and environment[value] is not None}
+        return {
+            name: self._output(environment[value])
+            for name, value in self.program.outputs.items()
+            if value in environment and environment[value] is not None
+        }
 
     def _exchange(self, pending: list[Pending], tick: Operation, exchange: Exchange) -> int:
         """One tick: all messages under way in one frame; then every protocol takes its next step."""
@@ -146,7 +156,9 @@ class Interpreter:
         outgoing = b"".join(p.outgoing for p in pending)
         expected = sum(s[1 - self.index] for s in sizes)
         if len(outgoing) != tick.attributes["send"] or expected != tick.attributes["receive"]:
-            raise RuntimeError(f"tick {tick.attributes['index']} does not send and receive what the program states")
+            raise RuntimeError(
+                f"tick {tick.attributes['index']} does not send and receive what the program states"
+            )
         incoming = memoryview(exchange(outgoing, expected))
         position = 0
         for entry, message in zip(pending, sizes, strict=True):
@@ -177,7 +189,11 @@ class Interpreter:
 
     def _last_uses(self) -> dict[int, list[Value]]:
         """Position of a line -> the values that no later line reads."""
-        last = {v: position for position, o in enumerate(self.program.operations) for v in (*o.operands, *o.results)}
+        last = {
+            v: position
+            for position, o in enumerate(self.program.operations)
+            for v in (*o.operands, *o.results)
+        }
         for value in self.program.outputs.values():
             last.pop(value, None)
         result: dict[int, list[Value]] = {}

@@ -50,20 +50,28 @@ def run_local(
     processes report. No process and no file of the store is left behind.
     """
     manifest = load_program_folder(program).manifest
-    read_inputs(input_path, load_party_folder(program / "party1").inputs)
+    owned = [load_party_folder(program / f"party{party}").inputs for party in (0, 1)]
+    arrays = read_inputs(input_path, (*owned[0], *owned[1]))
     for path in (output_path, report_path):
         if path:
             check_writable(path)
     events.tell("notice", NOTICE)
     with tempfile.TemporaryDirectory(prefix="mpcc-run-") as name:
         folder = Path(name)
+        inputs = []
+        for party, specs in enumerate(owned):
+            inputs.append(folder / f"input{party}.npz" if specs or party == 1 else None)
+            if inputs[party]:
+                np.savez(folder / f"input{party}.npz", **{spec.name: arrays[spec.name] for spec in specs})  # type: ignore[arg-type]
         seconds = _deal(program, folder / "store", sessions, dealer_command, events)
         reports = []
         for _ in range(sessions):
-            server, client = _run_parties(program, folder, input_path, timeout, events)
+            server, client = _run_parties(program, folder, inputs, timeout, events)
             reports.append(merge_reports(server, client, seconds / sessions, manifest.get("predicted", {})))
-        with np.load(folder / "output.npz") as archive:
-            outputs = dict(archive)
+        outputs = {}
+        for party in (0, 1):
+            with np.load(folder / f"output{party}.npz") as archive:
+                outputs.update(archive)
     first = reports[0]["bytes"]["offline"]  # the weight differences are sent once for a store
     reports.sort(key=lambda report: float(report["seconds"]["online"]))
     report = reports[len(reports) // 2]
@@ -84,15 +92,19 @@ def _deal(program: Path, store: Path, sessions: int, command: Sequence[str], eve
 
 
 def _run_parties(
-    program: Path, folder: Path, input_path: Path, timeout: float, events: Events
+    program: Path, folder: Path, inputs: list[Path | None], timeout: float, events: Events
 ) -> tuple[Report, Report]:
     reports = [folder / "party0.json", folder / "party1.json"]
 
     def command(party: int, *arguments: str) -> list[str]:
         run = [sys.executable, str(program / f"party{party}" / "run"), *arguments]
         store = str(folder / "store" / f"party{party}")
+        given = inputs[party]
         return [
             *run,
+            *(("--input", str(given)) if given else ()),
+            "--output",
+            str(folder / f"output{party}.npz"),
             "--store",
             store,
             "--report",
@@ -105,8 +117,7 @@ def _run_parties(
     with Processes(events) as processes:
         processes.start("party 0", command(0, "--listen", "127.0.0.1:0"))
         port = processes.wait_for("party 0", "listening")["port"]
-        client = ("--input", str(input_path), "--output", str(folder / "output.npz"))
-        processes.start("party 1", command(1, "--connect", f"127.0.0.1:{port}", *client))
+        processes.start("party 1", command(1, "--connect", f"127.0.0.1:{port}"))
         processes.wait_for_all()
     server, client_report = (json.loads(path.read_text()) for path in reports)
     return server, client_report

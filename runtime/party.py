@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from mpcc.ir.diagnostics import MpccError
-from mpcc.runtime.arrays_file import check_writable, read_inputs, write_outputs
+from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_outputs
 from mpcc.runtime.command import FAILURE, AddressType, events_option, run_command
 from mpcc.runtime.events import Events
-from mpcc.runtime.program_folder import load_party_folder, read_manifest
+from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
 from mpcc.runtime.report import party_report, write_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
 from mpcc.runtime.store import Store
@@ -34,6 +34,8 @@ _report = click.option("--report", type=_PATH, help="Write this party's counters
 @click.option("--listen", type=AddressType(), required=True, help="Where to wait for party 1.")
 @click.option("--store", type=_PATH, required=True, help="STORE/party0, as dealt.")
 @click.option("--weights", type=_PATH, help="The weights file, if it is not in the folder.")
+@click.option("--input", type=_PATH, help="This party's inputs by name (.npz), if the program has any.")
+@click.option("--output", type=_PATH, help="Where to write outputs revealed to this party (.npz).")
 @click.option("--once/--serve", default=True, help="Serve one client, or one after the other.")
 @_timeout
 @_report
@@ -78,8 +80,10 @@ def _interpreter() -> Executor:
 
 def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
     program = load_party_folder(folder, options["weights"])
-    if options["report"]:
-        check_writable(options["report"])
+    inputs = _server_inputs(program, options["input"])
+    for path in (options["output"], options["report"]):
+        if path:
+            check_writable(path)
     store = Store(options["store"], program.party, program.program_hash, program.weights_sha256)
     once, timeout = options["once"], options["timeout"]
     with Listener(options["listen"]) as listener:
@@ -87,16 +91,28 @@ def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> 
         while store.unused():
             channel = listener.accept(timeout, wait=timeout if once else None)
             try:
-                result = run_session(program, channel, store, executor, None, _progress(events))
+                result = run_session(program, channel, store, executor, inputs, _progress(events))
             except MpccError as error:
                 if once:
                     raise
                 events.failed(error)
                 continue
+            if options["output"]:
+                write_outputs(options["output"], result.outputs)
             _report_session(0, result, options["report"], events)
             if once:
                 return
     events.tell("exhausted", "every session of the store has been used")
+
+
+def _server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
+    """Party 0's own inputs, if the program was compiled with any. Raises MPC-R030..R036."""
+    if path:
+        return read_inputs(path, program.inputs)
+    if program.inputs:
+        names = ", ".join(spec.name for spec in program.inputs)
+        raise MpccError("MPC-R031", f"this party must give: {names}", remedy="give them with --input X.npz")
+    return None
 
 
 def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> None:

@@ -35,13 +35,17 @@ _COMPILE_AGAIN = "copy the folder again and completely, or compile the model aga
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A graph input or output; `minimum` and `maximum` bound an input's values, inclusively."""
+    """A graph input or output; `minimum` and `maximum` bound an input's values, inclusively.
+
+    `owner` is party0, party1 or public; a public input is given by party 1.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     minimum: float | None = None
     maximum: float | None = None
+    owner: str = "party1"
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
             weights=files.get(WEIGHTS_NAME),
             weights_sha256=manifest["files"].get(WEIGHTS_NAME),
             local_model=files.get(LOCAL_MODEL_NAME),
-            inputs=_specs(manifest["inputs"]),
+            inputs=tuple(s for s in _specs(manifest["inputs"]) if (s.owner == "party0") == (party == 0)),
             outputs=_specs(manifest["outputs"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -208,6 +212,7 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
             dtype=np.dtype(entry["dtype"]).name,
             minimum=_bound(entry.get("min")),
             maximum=_bound(entry.get("max")),
+            owner=str(entry.get("owner", "party1")),
         )
         for entry in entries
     )

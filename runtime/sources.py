@@ -34,7 +34,7 @@ class Sources:
             return self._constants[name]
         if operation.kind == "one_hot_input":
             depth = integers(attributes, "shape")[-1]
-            return np.equal(self.inputs[name][..., None], np.arange(depth)).astype(np.int64)
+            return np.asarray(self.inputs[name][..., None] == np.arange(depth), dtype=np.int64)
         fraction = integer(attributes, "fraction")
         if operation.kind == "weight":
             key = (name, fraction)

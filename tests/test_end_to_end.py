@@ -85,7 +85,7 @@ def test_secure_answers_are_onnxruntime_s_at_the_predicted_cost(name: str, tmp_p
 def test_real_processes_give_the_same_answer_at_the_predicted_cost(tmp_path: Path) -> None:
     fixture = prepare("bert.dynamo20", tmp_path / "program")
     [inputs, *_] = fixture.fresh_inputs()
-    np.savez(tmp_path / "x.npz", **inputs)
+    np.savez(tmp_path / "x.npz", allow_pickle=False, **inputs)
     run = run_local(fixture.folder, tmp_path / "x.npz", ScreenEvents())
     assert_close(run.outputs, fixture.expected(inputs))
     predicted = fixture.compiled.cost.report()

@@ -14,7 +14,6 @@ from mpcc.runtime.protocols.base import packed_bytes, ring_type
 from mpcc.runtime.weight_differences import TOKEN_BYTES
 
 
-
 @dataclass(frozen=True)
 class OperationCost:
     """One operation's bytes each way, ticks, dealt bytes and ring multiplications."""

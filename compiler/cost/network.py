@@ -15,13 +15,12 @@ class Network:
     rtt_ms: float
     mbit: float
 
-    def seconds(self, rounds: int, bytes_party0: int, bytes_party1: int) -> float:
-        """Time on the wire: a round trip for each round, and both directions' bytes one after the other.
+    def seconds(self, rounds: int, wire_bytes: int) -> float:
+        """Time on the wire: in a round both parties send at once, so it takes half a round trip.
 
-        This is an upper estimate: where both parties send at once, a round takes half a round trip.
+        `wire_bytes` sums the longer message of each round.
         """
-        total = bytes_party0 + bytes_party1
-        return rounds * self.rtt_ms / 1e3 + total * BITS_PER_BYTE / (self.mbit * 1e6)
+        return rounds * self.rtt_ms / 2e3 + wire_bytes * BITS_PER_BYTE / (self.mbit * 1e6)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.rtt_ms:g} ms round trip, {self.mbit:g} Mbit/s)"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpcc.compiler.backend.split import ticks
+from mpcc.compiler.backend.split import split, ticks
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.cost.network import Network
 from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.summary import Row, Summary, summarise
 from mpcc.compiler.text import count_of, size_of, table
+from mpcc.ir.dialects.base import integer
 from mpcc.ir.parser import read_program
 from mpcc.ir.program import Program, Value
 from mpcc.ir.types import RingType
@@ -44,12 +45,18 @@ def predict(program: Program, cost: Cost, network: Network) -> Prediction:
     """For a share-stage program. Rounds and bytes are exact, seconds and memory are estimates."""
     computed = sum(o.kind not in NO_MEMORY for o in program.operations)
     return Prediction(
-        network_seconds=network.seconds(cost.rounds, cost.bytes_party0, cost.bytes_party1),
+        network_seconds=network.seconds(cost.rounds, wire_bytes(program)),
         compute_seconds=computed * SECONDS_PER_OPERATION
         + cost.multiplications / MULTIPLICATIONS_PER_SECOND
         + cost.dealt_bytes / CORRELATION_BYTES_PER_SECOND,
         memory_bytes=memory_bytes(program, cost),
     )
+
+
+def wire_bytes(program: Program) -> int:
+    """The longer message of each round, summed: both directions are busy at the same time."""
+    exchanges = [o.attributes for o in split(program)[0].operations if o.kind == "exchange"]
+    return sum(max(integer(a, "send"), integer(a, "receive")) for a in exchanges)
 
 
 def memory_bytes(program: Program, cost: Cost) -> int:

@@ -8,6 +8,8 @@ from mpcc.compiler.frontend.imported import InputSpec
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import MACRO, TABLE_ROWS, VISIBILITY, attribute, is_float, shape, visibility
 
+OWNER = "owner"
+
 # Operations that pass integers on unchanged.
 _CARRIES = {
     "Identity",
@@ -25,9 +27,13 @@ _CARRIES = {
 
 
 def label_inputs(graph: ir.Graph, owners: dict[str, str]) -> None:
-    """Inputs belong to party 1 unless `owners` says otherwise."""
+    """Inputs belong to party 1 unless `owners` says otherwise.
+
+    A public input may be disclosed, which nothing here profits from: party 1 supplies it and it stays its private value.
+    """
     for value in graph.inputs:
-        value.meta[VISIBILITY] = Visibility(owners.get(str(value.name), "party1"))
+        value.meta[OWNER] = owners.get(str(value.name), "party1")
+        value.meta[VISIBILITY] = Visibility("party0" if value.meta[OWNER] == "party0" else "party1")
 
 
 def input_specs(graph: ir.Graph) -> tuple[InputSpec, ...]:
@@ -37,7 +43,7 @@ def input_specs(graph: ir.Graph) -> tuple[InputSpec, ...]:
         assert value.dtype is not None
         low, high = (None, None) if is_float(value) else _bounds(value)
         dtype = value.dtype.numpy().name
-        specs.append(InputSpec(str(value.name), shape(value), dtype, low, high, str(visibility(value))))
+        specs.append(InputSpec(str(value.name), shape(value), dtype, low, high, str(value.meta[OWNER])))
     return tuple(specs)
 
 

@@ -13,6 +13,7 @@ MAX_CARRY_BLOCKS = 12  # a carry node over L blocks takes 3 * 2^(L-1) products o
 MAX_EXPONENT_BITS = 28  # both tables of the exponential are computed when a program is loaded
 SINE_TABLE_FRACTION = 30
 
+
 def _share(types: list[Type], index: int, bits: int) -> RingType:
     """A share operand whose ring holds at least `bits` bits."""
     x = ring(types, index, Sharing.SHARE, Sharing.PRIVATE0, Sharing.PRIVATE1)
@@ -137,7 +138,11 @@ class Product(ShareOperation):
 
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
-        kinds, rows, fractions = attributes["factors"], attributes["coefficients"], integers(attributes, "fractions")
+        kinds, rows, fractions = (
+            attributes["factors"],
+            attributes["coefficients"],
+            integers(attributes, "fractions"),
+        )
         if not isinstance(kinds, tuple) or not isinstance(rows, tuple):
             raise ValueError("product: factors and coefficients must be lists")
         if not operands or not len(kinds) == len(rows) == len(fractions) == len(operands):
@@ -191,10 +196,16 @@ class LessThan(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        bits, width, count = integer(attributes, "bits"), integer(attributes, "width"), len(integers(attributes, "thresholds"))
+        bits, width, count = (
+            integer(attributes, "bits"),
+            integer(attributes, "width"),
+            len(integers(attributes, "thresholds")),
+        )
         x = _share(operands, 0, bits)
         if bits < 2 or not 1 <= width <= 6 or bits - 1 > width * MAX_CARRY_BLOCKS:
-            raise ValueError(f"less_than: bits at least 2, width within 1..6, at most {MAX_CARRY_BLOCKS} blocks")
+            raise ValueError(
+                f"less_than: bits at least 2, width within 1..6, at most {MAX_CARRY_BLOCKS} blocks"
+            )
         if not count:
             raise ValueError("less_than: no threshold")
         return [RingType(Sharing.BITS, 1, 0, (count, *x.shape))]
@@ -240,7 +251,9 @@ class Exponential(ShareOperation):
             raise ValueError(f"exponential: bits within 1..{MAX_EXPONENT_BITS}, fraction bits not negative")
         growth = math.ceil(2.0 ** (bits - 1 - x.fraction) * math.log2(math.e))
         if not growth + 2 <= fraction <= 62:
-            raise ValueError(f"exponential: this domain needs a fraction within {growth + 2}..62, got {fraction}")
+            raise ValueError(
+                f"exponential: this domain needs a fraction within {growth + 2}..62, got {fraction}"
+            )
         return [RingType(Sharing.SHARE, 64, fraction, x.shape)]
 
 
@@ -248,8 +261,8 @@ class Exponential(ShareOperation):
 class SineSeries(ShareOperation):
     """sum_m b_m cos(2 pi m x / 2^bits) (`odd`: sin) for x mod 2^bits; b_m = amplitude / 2^amplitude_fraction.
 
-    The public factors b_m cos(m delta) carry `public_fraction` bits, the dealt cosines `secret_fraction` bits; the
-    result has the sum of both.
+    The public factors b_m cos(m delta) carry `public_fraction` bits, the dealt cosines `secret_fraction`
+    bits; the result has the sum of both.
     """
 
     name = "sine_series"
@@ -277,7 +290,11 @@ class SineSeries(ShareOperation):
             raise ValueError("sine_series: bits at least 2, one amplitude a harmonic, harmonics not negative")
         public, secret = integer(attributes, "public_fraction"), integer(attributes, "secret_fraction")
         cut = integer(attributes, "amplitude_fraction") + SINE_TABLE_FRACTION - public
-        if not 0 <= cut <= 62 or not 0 <= secret <= 62 or max(map(abs, amplitudes)) >= 1 << (62 - SINE_TABLE_FRACTION):
+        if (
+            not 0 <= cut <= 62
+            or not 0 <= secret <= 62
+            or max(map(abs, amplitudes)) >= 1 << (62 - SINE_TABLE_FRACTION)
+        ):
             raise ValueError("sine_series: amplitudes or fractions exceed 63 bits")
         return [RingType(Sharing.SHARE, 64, public + secret, x.shape)]
 
@@ -312,7 +329,9 @@ class Reveal(ShareOperation):
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
         x = ring(operands, 0, Sharing.SHARE)
-        to = {"party0": Sharing.PRIVATE0, "party1": Sharing.PRIVATE1, "public": Sharing.PUBLIC}.get(str(attributes["to"]))
+        to = {"party0": Sharing.PRIVATE0, "party1": Sharing.PRIVATE1, "public": Sharing.PUBLIC}.get(
+            str(attributes["to"])
+        )
         if to is None:
             raise ValueError("reveal: 'to' must be party0, party1 or public")
         return [RingType(to, 64, x.fraction, x.shape, x.range)]

@@ -42,7 +42,7 @@ def _lower_view(context: Context, operation: Operation) -> Lowered:
     x = context.values[operation.operands[0]]
     keeps_rows = x.row_factor is None and x.gain is None and x.bias is None
     share = x.share if keeps_rows else context.plain_share(operation.operands[0])
-    return Lowered(context.emit(operation.kind, share, **operation.attributes))
+    return Lowered(context.emit(operation.kind, share, extent=None, **operation.attributes))
 
 
 for _kind in VIEW_ATTRIBUTES:

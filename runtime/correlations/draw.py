@@ -10,8 +10,8 @@ from mpcc.runtime.correlations.slots import Part, Role, Slot
 class CorrelationSource:
     """Hands out this party's part of every slot, each once.
 
-    `corrections` is party 1's payload (empty for party 0) and `offsets` maps a value's name to where its derived slots
-    begin in it, in bytes.
+    `corrections` is party 1's payload (empty for party 0) and `offsets` maps a value's name to where its
+    derived slots begin in it, in bytes.
     """
 
     def __init__(self, party: int, seed: bytes, corrections: memoryview, offsets: dict[str, int]) -> None:

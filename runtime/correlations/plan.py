@@ -1,6 +1,7 @@
 """The dealer's input, correlations.json: which operations draw correlations, in order, and views of masks between them.
 
-Nothing in it depends on a weight or an input. Each item is an operation of the share stage as its parties run it.
+Nothing in it depends on a weight or an input. Each item is an operation of the share stage as its parties
+run it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def link(program: Program) -> list[Operation]:
 
 def correlated(operations: list[Operation]) -> list[Operation]:
     """The operations that the dealer must see: those with slots, and views of masked values."""
-    return [o for o in operations if o.kind in protocols and (protocols[o.kind].slots(o) or is_view_of_mask(o))]
+    return [
+        o for o in operations if o.kind in protocols and (protocols[o.kind].slots(o) or is_view_of_mask(o))
+    ]
 
 
 def correction_bytes(operation: Operation) -> int:
@@ -96,5 +99,3 @@ def _type_out(value: Value) -> list[Any]:
 def _type_in(fields: list[Any]) -> RingType:
     sharing, ring, fraction, shape = fields
     return RingType(Sharing(sharing), int(ring), int(fraction), tuple(int(s) for s in shape), None)
-
-

@@ -1,7 +1,7 @@
 """Slots: the pieces of correlated randomness that one operation consumes.
 
-Every part is expanded from a party's seed by AES-CTR, on a stream that belongs to (value, slot); only party 1's part of
-a `derived` slot is a correction that the dealer writes.
+Every part is expanded from a party's seed by AES-CTR, on a stream that belongs to (value, slot); only party
+1's part of a `derived` slot is a correction that the dealer writes.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Slot:
 
     def combine(self, part0: Part, part1: Part) -> Part:
         if self.boolean:
-            return part0 ^ part1
-        return part0 + part1 if self.lanes else reduce(part0 + part1, self.bits)
+            return np.asarray(part0 ^ part1)
+        return np.asarray(part0 + part1) if self.lanes else reduce(part0 + part1, self.bits)
 
     def correct(self, value: Part, part0: Part) -> bytes:
         """Party 1's part such that both combine to `value`, packed for the store."""

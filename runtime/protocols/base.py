@@ -1,7 +1,7 @@
 """What a protocol file declares: correlations, messages, both parties' steps, the dealer's part, the plain meaning.
 
-A protocol serves one share-stage operation kind. Costs are declared here once: the compiler's choice, the report, the
-scheduler and the tests all read `messages` and `slots`.
+A protocol serves one share-stage operation kind. Costs are declared here once: the compiler's choice, the
+report, the scheduler and the tests all read `messages` and `slots`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol as Interface
+from typing import Any, ClassVar
+from typing import Protocol as Interface
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Slot
-from mpcc.runtime.ring import U64, I64, reduce
+from mpcc.runtime.ring import I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue
 
 Step = Generator[bytes, bytes, Any]  # yields this party's message of a tick, is sent the peer's
@@ -75,7 +76,9 @@ class ProtocolClass:
         return 0
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         """The dealer's part. `drawn` holds uniform and private slots' values, `masks` the operands' masks."""
         return Dealt()
 

@@ -1,11 +1,11 @@
 """Exponential of a shared value in one tick (protocols.md 8, with the dealer's mask in place of the parties' shares).
 
-Let B = 2^(j-f), x in [-B/2, 0), x' = x + B/2 in [0, B/2), t uniform in Z/2^j and delta = x' - t mod 2^j opened. With
-v = msb(delta) and delta' = delta without it:  exp(x) = exp(delta') * s_v,  s_0 = exp(signed(t) - B/2) and
-s_1 = exp((t - B/2) - B/2). The public factor is an integer from an integer table, the same on both sides; the dealer
-shares both s_v in R_64. Absolute error below 2^-s0, s0 = (F - B/2 log2 e) / 2 for F = `fraction`, about 1e-6 at B = 32.
-Opened: x - t, uniform. Source: Kelkar et al., Secure Poisson Regression (USENIX Security 2022); the variant choice by a
-public bit, which saves two of its four products, is ours.
+Let B = 2^(j-f), x in [-B/2, 0), x' = x + B/2 in [0, B/2), t uniform in Z/2^j and delta = x' - t mod 2^j
+opened. With v = msb(delta) and delta' = delta without it:  exp(x) = exp(delta') * s_v,  s_0 = exp(signed(t)
+- B/2) and s_1 = exp((t - B/2) - B/2). The public factor is an integer from an integer table, the same on
+both sides; the dealer shares both s_v in R_64. Absolute error below 2^-s0, s0 = (F - B/2 log2 e) / 2 for F
+= `fraction`, about 1e-6 at B = 32. Opened: x - t, uniform. Source: Kelkar et al., Secure Poisson Regression
+(USENIX Security 2022); the variant choice by a public bit, which saves two of its four products, is ours.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ class Exponential(ProtocolClass):
         return size(operation)
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         s, t = Scales(operation), drawn["mask"]
         low = signed(t, s.j).astype(np.float64) * 2.0**-s.f - s.half
         high = t.astype(np.float64) * 2.0**-s.f - 2 * s.half

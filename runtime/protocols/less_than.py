@@ -1,10 +1,11 @@
 """Comparison of a shared value with public thresholds on the bits that matter (protocols.md 4).
 
-x = E + a mod 2^j with E opened. For a threshold t, the sign bit of x - t is msb(E - t) xor msb(a) xor the carry out of
-the low j - 1 bits, [a_low > v] with v public. The dealer shares, by xor, the one-hot word of every block of a_low: block
-generate and propagate bits are then local. The carry is one node over all blocks: every input bit is opened under a
-fresh mask rho, and xor shares of the products of the masks evaluate it. One tick when a single block suffices, else two.
-Opened: x - a, and bits under fresh uniform masks. Sources: CrypTFlow2 (CCS 2020), ABY2.0 (USENIX Security 2021).
+x = E + a mod 2^j with E opened. For a threshold t, the sign bit of x - t is msb(E - t) xor msb(a) xor the
+carry out of the low j - 1 bits, [a_low > v] with v public. The dealer shares, by xor, the one-hot word of
+every block of a_low: block generate and propagate bits are then local. The carry is one node over all
+blocks: every input bit is opened under a fresh mask rho, and xor shares of the products of the masks
+evaluate it. One tick when a single block suffices, else two. Opened: x - a, and bits under fresh uniform
+masks. Sources: CrypTFlow2 (CCS 2020), ABY2.0 (USENIX Security 2021).
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class LessThan(ProtocolClass):
         return [(first, first), (second, second)] if s.planes else [(first, first)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         s, a = Shape(operation), drawn["mask"]
         low = a & mask(s.bits - 1)
         digits = [(low >> np.uint64(b * s.width)) & mask(s.width) for b in range(s.blocks)]
@@ -96,7 +99,9 @@ class LessThan(ProtocolClass):
         opened = yield from masked_difference(party, share, drawn["mask"], s.bits)
         thresholds = np.array([constant(t) for t in s.thresholds], dtype=np.uint64) & mask(s.bits)
         onehots = drawn["onehots"].reshape(s.blocks, s.n)
-        leaves = kernels.compare_leaves(opened, onehots, drawn["sign"], thresholds, s.bits, s.width, party.index)
+        leaves = kernels.compare_leaves(
+            opened, onehots, drawn["sign"], thresholds, s.bits, s.width, party.index
+        )
         result = leaves[:, 0]
         if s.planes:
             count = len(s.thresholds)
@@ -118,4 +123,6 @@ class LessThan(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
-        return np.stack([operands[0] < t for t in integers(operation.attributes, "thresholds")]).astype(np.int64)
+        return np.stack([operands[0] < t for t in integers(operation.attributes, "thresholds")]).astype(
+            np.int64
+        )

@@ -1,8 +1,9 @@
 """Linear layers with the server's private weights: one message (the `serve` opening), one product (protocols.md 1).
 
-With e = x1 - a known to party 0: y0 = (x0 + e) W + c0; y1 = a F + c1 was computed offline; c0 + c1 = a B, and F = W - B
-went to party 1 once. Party 1 learns F, which is uniform because B is; B is bound to one version of the weights.
-Sources: SecureML (S&P 2017), Delphi (USENIX Security 2020), ABY2.0 (USENIX Security 2021).
+With e = x1 - a known to party 0: y0 = (x0 + e) W + c0; y1 = a F + c1 was computed offline; c0 + c1 = a B,
+and F = W - B went to party 1 once. Party 1 learns F, which is uniform because B is; B is bound to one
+version of the weights. Sources: SecureML (S&P 2017), Delphi (USENIX Security 2020), ABY2.0 (USENIX Security
+2021).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ import numpy as np
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
-from mpcc.runtime.protocols.base import DealerView, Dealt, Party, ProtocolClass, Step, implements, ring_type, size
+from mpcc.runtime.protocols.base import (
+    DealerView,
+    Dealt,
+    Party,
+    ProtocolClass,
+    Step,
+    implements,
+    ring_type,
+    size,
+)
 from mpcc.runtime.ring import I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue, Served
 
@@ -32,7 +42,9 @@ class ServerLinear(ProtocolClass):
         return [Slot("product", Role.DERIVED, size(operation), ring_type(operation).ring)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         mask = masks[0]
         assert mask is not None
         product = cls.product(mask, dealer.weight_mask(operation), ring_type(operation).ring)

@@ -129,7 +129,9 @@ class PublicFactor(Local):
             return None
         factor = operands[1]
         assert isinstance(factor, np.ndarray)
-        return cls.compute(operation, [linear_operand(operation, party, operands[0], 0), factor.view(np.uint64)])
+        return cls.compute(
+            operation, [linear_operand(operation, party, operands[0], 0), factor.view(np.uint64)]
+        )
         yield
 
 
@@ -162,8 +164,8 @@ class MatMulPublic(PublicFactor):
 class Shift(ProtocolClass):
     """Free truncation into the narrower ring (protocols.md 3): floor of each party's own share.
 
-    The result differs from x / 2^bits by less than one unit: party 0 adds 2^bits - 1 first, so multiples of 2^bits stay
-    exact and the rounding is stochastic and unbiased.
+    The result differs from x / 2^bits by less than one unit: party 0 adds 2^bits - 1 first, so multiples of
+    2^bits stay exact and the rounding is stochastic and unbiased.
     """
 
     @classmethod

@@ -13,7 +13,16 @@ import numpy as np
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
-from mpcc.runtime.protocols.base import DealerView, Dealt, Party, ProtocolClass, Step, implements, ring_type, size
+from mpcc.runtime.protocols.base import (
+    DealerView,
+    Dealt,
+    Party,
+    ProtocolClass,
+    Step,
+    implements,
+    ring_type,
+    size,
+)
 from mpcc.runtime.ring import I64, U64, reduce
 from mpcc.runtime.values import Masked, RuntimeValue
 
@@ -24,7 +33,9 @@ def batched_matmul(a: U64, b: U64, bits: int) -> U64:
     count = math.prod(batch)
     left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(count, *a.shape[-2:])
     right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(count, *b.shape[-2:])
-    product = kernels.matmul(np.ascontiguousarray(reduce(left, bits)), np.ascontiguousarray(reduce(right, bits)), bits)
+    product = kernels.matmul(
+        np.ascontiguousarray(reduce(left, bits)), np.ascontiguousarray(reduce(right, bits)), bits
+    )
     return product.reshape(*batch, a.shape[-2], b.shape[-1])
 
 
@@ -41,7 +52,9 @@ class MatMul(ProtocolClass):
         return 2 * size(operation) * ring_type(operation, 0).shape[-1]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         a, b = masks
         assert a is not None and b is not None
         return Dealt({"product": batched_matmul(a, b, ring_type(operation).ring).reshape(-1)})

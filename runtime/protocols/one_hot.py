@@ -1,7 +1,8 @@
 """Arithmetic one-hot of a secret index, by rotating a dealt one-hot (protocols.md 11).
 
-The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share. Opened: i - rho,
-uniform. A lookup in a public table is a public matrix product after it, in party 0's table a `linear`.
+The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share. Opened:
+i - rho, uniform. A lookup in a public table is a public matrix product after it, in party 0's table a
+`linear`.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class OneHot(ProtocolClass):
         return [(count, count)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         entries = np.arange(1 << integer(operation.attributes, "bits"), dtype=np.uint64)
         return Dealt({"onehot": (drawn["mask"][:, None] == entries).astype(np.uint64).reshape(-1)})
 
@@ -65,4 +68,4 @@ class OneHot(ProtocolClass):
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         count = 1 << integer(operation.attributes, "bits")
-        return np.equal(operands[0][..., None] % count, np.arange(count)).astype(np.int64)
+        return np.asarray(operands[0][..., None] % count == np.arange(count), dtype=np.int64)

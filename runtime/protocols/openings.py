@@ -1,7 +1,7 @@
 """Openings under a fresh mask, and the reveal of an output (protocols.md 1, 2 and 15).
 
-What is opened is x - a mod 2^bits (or b xor rho) for a mask that is uniform and used for this opening only: the opened
-value is uniform whatever x is.
+What is opened is x - a mod 2^bits (or b xor rho) for a mask that is uniform and used for this opening only:
+the opened value is uniform whatever x is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class OpenMasked(ProtocolClass):
         return [(count, count)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         return Dealt(mask=drawn["mask"].reshape(ring_type(operation).shape))
 
     @classmethod
@@ -77,7 +79,9 @@ class OpenBits(ProtocolClass):
         return [(count, count)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         return Dealt(mask=drawn["rho"].reshape(ring_type(operation).shape))
 
     @classmethod
@@ -108,7 +112,9 @@ class Serve(ProtocolClass):
         return [(0, packed_bytes(size(operation), integer(operation.attributes, "bits")))]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         return Dealt(mask=drawn["mask"].reshape(ring_type(operation).shape))
 
     @classmethod

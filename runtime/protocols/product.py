@@ -1,13 +1,15 @@
 """Elementwise products of masked values, polynomials and selected table entries, in a ring wider than the openings.
 
-Widening for free. Let |z| < 2^(k-2), z' = z + 2^(k-2), and E = z' - a mod 2^k be opened. As z' < 2^(k-1), the wrap of
-E + a is msb(E) or msb(a), so with v = msb(E), public:  z = E - 2^k v - 2^(k-2) + s_v,  where s_0 is a as a signed and
-s_1 as an unsigned integer. The dealer shares s_0 and s_1 (and their powers and products) in any ring: a narrow opening
-gives a product of any width, without a truncation round. Masked bits are b = d + (1 - 2d) rho.
+Widening for free. Let |z| < 2^(k-2), z' = z + 2^(k-2), and E = z' - a mod 2^k be opened. As z' < 2^(k-1),
+the wrap of E + a is msb(E) or msb(a), so with v = msb(E), public:  z = E - 2^k v - 2^(k-2) + s_v,  where
+s_0 is a as a signed and s_1 as an unsigned integer. The dealer shares s_0 and s_1 (and their powers and
+products) in any ring: a narrow opening gives a product of any width, without a truncation round. Masked
+bits are b = d + (1 - 2d) rho.
 
-A factor is public + sum of public coefficients times *atoms* (powers of s_v, or the rho_t); the product expands into
-products of atoms, each one dealt slot. Sources: the affine form is ABY2.0's; the widening identity is ours, an
-application of the one-sided wrap of Cheetah's truncation (USENIX Security 2022) to openings.
+A factor is public + sum of public coefficients times *atoms* (powers of s_v, or the rho_t); the product
+expands into products of atoms, each one dealt slot. Sources: the affine form is ABY2.0's; the widening
+identity is ours, an application of the one-sided wrap of Cheetah's truncation (USENIX Security 2022) to
+openings.
 """
 
 from __future__ import annotations
@@ -143,7 +145,9 @@ class Product(ProtocolClass):
         return math.prod(ring_type(operation).shape) * len(terms_of(factors_of(operation)))
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         factors, bits = factors_of(operation), ring_type(operation).ring
         atoms = [f.expand_mask(m) for f, m in zip(factors, masks, strict=True) if m is not None]
         derived = {}
@@ -168,7 +172,9 @@ class Product(ProtocolClass):
             share = drawn[slot_name(term)].reshape(term_shape(factors, term))
             involved = [i for i, atom in enumerate(term) if atom]
             for i in involved:  # each step consumes the leading variants axis
-                share = cls._contract(share, publics[i][0][term[i]], publics[i][1], len(involved) - 1 - involved.index(i))
+                share = cls._contract(
+                    share, publics[i][0][term[i]], publics[i][1], len(involved) - 1 - involved.index(i)
+                )
             for i, atom in enumerate(term):
                 if not atom:
                     share = share * publics[i][0][0]
@@ -185,7 +191,7 @@ class Product(ProtocolClass):
                 coefficient.shape[0], *(1,) * (later + rank - coefficient.ndim + 1), *coefficient.shape[1:]
             )
             return np.asarray((share * spread).sum(axis=0, dtype=np.uint64))
-        return np.multiply(np.where(variant.astype(bool), share[1], share[0]), coefficient)
+        return np.asarray(np.where(variant.astype(bool), share[1], share[0]) * coefficient)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

@@ -1,10 +1,11 @@
 """Which levels a row of small integers reaches, for any row length in two ticks: the heart of the secret maximum.
 
-Each element q = E + a mod 2^j with E opened (tick 1); the dealer shares the arithmetic one-hot of a, so each party has,
-locally, shares of the one-hot of q, and by summing over the row shares of the number C_v of elements in [v, top]. A row
-reaches v unless C_v = 0; C_v is opened under a fresh mask c (tick 2) and [C_v = 0] = [c = -E_v] is read off an
-xor-shared one-hot of c. The maximum is low + the number of reached levels. Opened: q - a and C_v - c, uniform.
-Ours; the histogram replaces the comparison trees of SecFormer and CrypTFlow2, whose ticks grow with log(row length).
+Each element q = E + a mod 2^j with E opened (tick 1); the dealer shares the arithmetic one-hot of a, so
+each party has, locally, shares of the one-hot of q, and by summing over the row shares of the number C_v of
+elements in [v, top]. A row reaches v unless C_v = 0; C_v is opened under a fresh mask c (tick 2) and [C_v =
+0] = [c = -E_v] is read off an xor-shared one-hot of c. The maximum is low + the number of reached levels.
+Opened: q - a and C_v - c, uniform. Ours; the histogram replaces the comparison trees of SecFormer and
+CrypTFlow2, whose ticks grow with log(row length).
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class RowReaches(ProtocolClass):
         return [(first, first), (second, second)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         s = Shape(operation)
         lane = np.uint8 if s.lane_bits == 8 else np.uint16
         onehots = np.zeros((s.rows * s.length, 1 << s.bits), dtype=lane)
@@ -90,7 +93,9 @@ class RowReaches(ProtocolClass):
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
         opened = yield from masked_difference(party, share, drawn["mask"], s.bits)
         counts = cls._counts(s, opened.reshape(s.rows, s.length), drawn["onehots"])
-        difference = yield from masked_difference(party, counts.reshape(-1), drawn["count_mask"], s.count_bits)
+        difference = yield from masked_difference(
+            party, counts.reshape(-1), drawn["count_mask"], s.count_bits
+        )
         index = (np.uint64(0) - difference) & mask(s.count_bits)
         words = drawn["zero_onehots"].reshape(-1, s.words)
         chosen = words[np.arange(index.size), (index // np.uint64(s.word_bits)).astype(np.int64)]
@@ -117,4 +122,4 @@ class RowReaches(ProtocolClass):
         above = (operands[0] - s.low) % (1 << s.bits)
         reached = np.where(above <= s.levels, above, 0).max(axis=-1, keepdims=True)
         levels = np.arange(1, s.levels + 1).reshape(-1, *(1,) * reached.ndim)
-        return np.greater_equal(reached[None], levels).astype(np.int64)
+        return np.asarray(reached[None] >= levels, dtype=np.int64)

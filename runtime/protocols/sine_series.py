@@ -1,9 +1,9 @@
 """Sine series: a smooth function of one variable in one tick, without a comparison (protocols.md 7).
 
-t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x) = cos(m delta) cos(m t) - sin(m delta) sin(m t) with the
-dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer table, the same on both sides.
-Opened: x - t mod the period, uniform. Sources: Zheng et al., Sine approximation for MPC (ICML 2023); SecFormer
-(Findings of ACL 2024).
+t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x) = cos(m delta) cos(m t) - sin(m delta) sin(m t)
+with the dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer table,
+the same on both sides. Opened: x - t mod the period, uniform. Sources: Zheng et al., Sine approximation for
+MPC (ICML 2023); SecFormer (Findings of ACL 2024).
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ class SineSeries(ProtocolClass):
         return 2 * size(operation) * len(integers(operation.attributes, "harmonics"))
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         bits, scale = integer(operation.attributes, "bits"), integer(operation.attributes, "secret_fraction")
         harmonics = np.array(integers(operation.attributes, "harmonics"), dtype=np.uint64)
         index = (harmonics[:, None] * drawn["mask"][None, :]) & np.uint64((1 << bits) - 1)
@@ -74,7 +76,11 @@ class SineSeries(ProtocolClass):
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
         delta = yield from masked_difference(party, share, drawn["mask"], bits)
-        cut = integer(attributes, "amplitude_fraction") + SINE_TABLE_FRACTION - integer(attributes, "public_fraction")
+        cut = (
+            integer(attributes, "amplitude_fraction")
+            + SINE_TABLE_FRACTION
+            - integer(attributes, "public_fraction")
+        )
         result = kernels.sine_series(
             delta,
             drawn["harmonics"].reshape(2 * len(harmonics), -1),

@@ -1,10 +1,11 @@
 """Faithful truncation for two bits, into a ring of any width (protocols.md 3).
 
-x' = x + 2^(k-2) >= 0 has the one-sided wrap w = msb(y0) or msb(y1) over its shares, and 1 - w is a product of two
-private bits. Each party opens its bit under its own dealt bit (alpha, beta); shares of alpha beta make the product.
-Party 0 rounds its share up and party 1 down, which makes the rounding stochastic and unbiased and keeps multiples of
-2^f exact; as the top bits are those of the shares of x' itself, this holds for every x in [-2^(k-2), 2^(k-2)).
-Opened: u xor alpha and v xor beta, uniform. Sources: Cheetah (USENIX Security 2022), BumbleBee (NDSS 2025).
+x' = x + 2^(k-2) >= 0 has the one-sided wrap w = msb(y0) or msb(y1) over its shares, and 1 - w is a product
+of two private bits. Each party opens its bit under its own dealt bit (alpha, beta); shares of alpha beta
+make the product. Party 0 rounds its share up and party 1 down, which makes the rounding stochastic and
+unbiased and keeps multiples of 2^f exact; as the top bits are those of the shares of x' itself, this holds
+for every x in [-2^(k-2), 2^(k-2)). Opened: u xor alpha and v xor beta, uniform. Sources: Cheetah (USENIX
+Security 2022), BumbleBee (NDSS 2025).
 """
 
 from __future__ import annotations
@@ -57,12 +58,18 @@ class Truncate(ProtocolClass):
         return [(count, count)]
 
     @classmethod
-    def deal(cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView) -> Dealt:
+    def deal(
+        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
+    ) -> Dealt:
         return Dealt({"product": drawn["alpha"] & drawn["beta"]})
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
-        bits, source, result = integer(operation.attributes, "bits"), ring_type(operation, 0), ring_type(operation)
+        bits, source, result = (
+            integer(operation.attributes, "bits"),
+            ring_type(operation, 0),
+            ring_type(operation),
+        )
         k = source.ring
         share = as_share(party, operands[0], source).reshape(-1)
         if party.index == 0:
@@ -74,7 +81,9 @@ class Truncate(ProtocolClass):
         mine = clear ^ own
         sent = np.packbits(mine.astype(np.uint8), bitorder="little")
         received = yield sent.tobytes()
-        theirs = np.unpackbits(np.frombuffer(received, np.uint8), count=share.size, bitorder="little").astype(np.uint64)
+        theirs = np.unpackbits(np.frombuffer(received, np.uint8), count=share.size, bitorder="little").astype(
+            np.uint64
+        )
         flip_mine, flip_theirs = 1 - 2 * mine, 1 - 2 * theirs
         both_clear = theirs * flip_mine * own + flip_mine * flip_theirs * drawn["product"]
         total = share >> np.uint64(bits)

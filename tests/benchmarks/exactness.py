@@ -95,7 +95,7 @@ def truncation(job: Job) -> Outcome:
     above = signed(to_ring(output) - to_ring(x >> bits), wide)  # 0 or 1: the floor or the ceiling
     fraction = (x & ((1 << bits) - 1)) * 2.0**-bits
     error = above - fraction
-    wrong = np.count_nonzero(np.abs(error) >= 1)
+    wrong = int(np.count_nonzero(np.abs(error) >= 1))
     return Outcome(job.count, wrong, float(np.abs(error).max()), float(error.sum()))
 
 
@@ -120,7 +120,7 @@ def _compare(x: np.ndarray, bits: int, width: int, thresholds: tuple[int, ...], 
     wrong = 0
     for index, threshold in enumerate(thresholds):
         expected = signed(to_ring(x - threshold), bits) < 0
-        wrong += np.count_nonzero((output >> index & 1) != expected)
+        wrong += int(np.count_nonzero((output >> index & 1) != expected))
     return Outcome(x.size * len(thresholds), wrong)
 
 
@@ -171,7 +171,7 @@ def select(job: Job) -> Outcome:
     x = np.random.default_rng(job.number).integers(-half, half, size=job.count, dtype=np.int64)
     if 2 * half <= x.size:
         x[: 2 * half] = np.arange(-half, half)
-    return Outcome(x.size, np.count_nonzero(_select(bits, x.size)(x, job.number) != np.minimum(x, 0)))
+    return Outcome(x.size, int(np.count_nonzero(_select(bits, x.size)(x, job.number) != np.minimum(x, 0))))
 
 
 @lru_cache
@@ -197,7 +197,7 @@ def lookup(job: Job) -> Outcome:
     x[: 1 << bits] = np.arange(1 << bits)[: x.size]
     output = _lookup(bits, x.size)(x, job.number)[:, 0]
     expected = _table(bits, 20)[x, 0] + (_table(bits, 21)[x, 0] << 30)
-    return Outcome(x.size, np.count_nonzero(output != expected))
+    return Outcome(x.size, int(np.count_nonzero(output != expected)))
 
 
 @lru_cache
@@ -224,7 +224,7 @@ def row_maximum(job: Job) -> Outcome:
         x = np.random.default_rng(job.number + 1).integers(bottom, top, size=(rows, length), endpoint=True)
     output = _row_maximum(bits, low, levels, x.shape)(x, job.number)
     expected = np.maximum(x.max(axis=1, keepdims=True), low)
-    return Outcome(len(x), np.count_nonzero(output != expected))
+    return Outcome(len(x), int(np.count_nonzero(output != expected)))
 
 
 CHECKS: dict[str, Callable[[Job], Outcome]] = {
@@ -250,8 +250,8 @@ def jobs(scale: float) -> Iterator[Job]:
         for width in range(max(1, -(-(bits - 1) // 12)), 7):
             for start in range(0, 1 << bits, 48):
                 yield from chunks("comparison_exhaustive", (bits, width, start), 1)
-    for parameters in ((20, 4), (24, 6), (33, 6), (64, 6)):
-        yield from chunks("comparison", parameters, round(1e7 * scale / 4))
+    for ring, width in ((20, 4), (24, 6), (33, 6), (64, 6)):
+        yield from chunks("comparison", (ring, width), round(1e7 * scale / 4))
     for bits in (10, 24, 40):
         yield from chunks("select", (bits,), round(1e7 * scale / 3))
     for bits, share, size in ((1, 0.49, CHUNK), (5, 0.49, 1 << 15), (10, 0.02, 1 << 10)):

@@ -93,7 +93,7 @@ def fixture(name: str) -> Callable[[Path], Material]:
     def prepare(folder: Path) -> Material:
         with np.load(MODELS / f"{name}.npz") as arrays:
             inputs = {key.removeprefix("in_"): arrays[key] for key in arrays.files if key.startswith("in_")}
-        np.savez(folder / "x.npz", **inputs)
+        np.savez(folder / "x.npz", allow_pickle=False, **inputs)
         return Material(MODELS / f"{name}.onnx", folder / "x.npz")
 
     return prepare
@@ -128,7 +128,8 @@ def bert_layers(count: int) -> Callable[[Path], Material]:
             def __init__(self) -> None:
                 super().__init__()
                 torch.manual_seed(0)
-                config = BertConfig(attn_implementation="eager")
+                config = BertConfig()
+                config._attn_implementation = "eager"
                 self.layers = torch.nn.ModuleList(BertLayer(config) for _ in range(count))
                 for parameter in self.parameters():
                     if parameter.ndim == 2:

@@ -26,7 +26,7 @@ DENSE = (
 )
 
 
-def build(signature: str, body: str, opset: int = 17, **weights: np.ndarray) -> onnx.ModelProto:
+def build(signature: str, body: str, opset: int = 17, /, **weights: np.ndarray) -> onnx.ModelProto:
     """A model from onnx's text form: `(float[2] x) => (float[2] y)`, statements; weights are initializers."""
     text = f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft" : 1]>\ng {signature} {{ {body} }}'
     model = onnx.parser.parse_model(text)

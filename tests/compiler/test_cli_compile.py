@@ -53,10 +53,10 @@ def test_stacked_samples_calibrate_like_single_ones(
 ) -> None:
     options = []
     for index, sample in enumerate(samples):
-        np.savez(tmp_path / f"{index}.npz", **sample)
+        np.savez(tmp_path / f"{index}.npz", allow_pickle=False, **sample)
         options += ["--calibrate", str(tmp_path / f"{index}.npz")]
     stacked = {name: np.concatenate([s[name] for s in samples]) for name in samples[0]}
-    np.savez(tmp_path / "all.npz", **stacked)
+    np.savez(tmp_path / "all.npz", allow_pickle=False, **stacked)
     compiled([str(MODEL), "-o", str(tmp_path / "single"), *options], capsys)
     compiled([str(MODEL), "-o", str(tmp_path / "stacked"), "--calibrate", str(tmp_path / "all.npz")], capsys)
     single, both = ((tmp_path / name / "ranges.json").read_text() for name in ("single", "stacked"))

@@ -13,7 +13,6 @@ import pytest
 from mpcc.compiler.cli import main
 from tests.compiler.compiled import MODELS
 
-MODULE = [sys.executable, "-m", "mpcc.compiler.cli"]
 BAR = 0.01
 
 
@@ -65,25 +64,22 @@ def test_simulate_refuses_bad_input_and_writes_nothing(
     assert not (tmp_path / "y.npz").exists()
 
 
+def command(*parts: str | Path) -> list[str]:
+    return [sys.executable, "-m", "mpcc.compiler.cli", *map(str, parts)]
+
+
 def test_dealer_and_parties_as_a_user_starts_them(
     bert_program: Path, bert_input: Path, tmp_path: Path
 ) -> None:
     store, output = tmp_path / "store", tmp_path / "y.npz"
-    subprocess.run([*MODULE, "deal", bert_program, "--sessions", "1", "-o", store], check=True)
-    serve = [
-        *MODULE,
-        "party",
-        bert_program / "party0",
-        "--listen",
-        "127.0.0.1:0",
-        "--store",
-        store / "party0",
-    ]
+    subprocess.run(command("deal", bert_program, "--sessions", "1", "-o", store), check=True)
+    options = ("--store", store / "party0", "--timeout", "20")
+    serve = command("party", bert_program / "party0", "--listen", "127.0.0.1:0", *options)
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr
-        port = int(server.stderr.readline().split()[-1])
-        files = ["--store", store / "party1", "--input", bert_input, "--output", output]
-        ask = [*MODULE, "party", bert_program / "party1", "--connect", f"127.0.0.1:{port}", *files]
+        assert server.stderr is not None
+        address = f"127.0.0.1:{server.stderr.readline().split()[-1]}"
+        files = ("--store", store / "party1", "--input", bert_input, "--output", output)
+        ask = command("party", bert_program / "party1", "--connect", address, *files)
         client = subprocess.run(ask, capture_output=True, text=True, check=False)
         server.communicate()
     assert (client.returncode, server.returncode) == (0, 0), client.stderr

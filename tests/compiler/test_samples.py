@@ -18,7 +18,7 @@ SPECS = (
 
 
 def arrays(rows: int) -> dict[str, np.ndarray]:
-    return {"ids": np.arange(3 * rows).reshape(rows, 3), "scale": np.float32(0.5)}
+    return {"ids": np.arange(3 * rows).reshape(rows, 3), "scale": np.array(0.5, np.float32)}
 
 
 def test_stacked_samples_are_split_in_order() -> None:

@@ -17,7 +17,7 @@ SQUARE, NARROW = GENERATOR.normal(size=(32, 32)) / 6, GENERATOR.normal(size=(32,
 
 
 def unary(kind: str, **attributes: str | float | bool | tuple[int, ...]) -> Make:
-    return lambda builder, x: builder.emit(kind, x, **attributes)
+    return lambda builder, x: builder.emit(kind, x, onnx_nodes=(), hint=None, **attributes)
 
 
 def attention(builder: Builder, x: Value) -> Value:
@@ -67,7 +67,7 @@ CASES: dict[str, tuple[Make, float]] = {
     "sqrt": (lambda b, x: b.emit("sqrt", positive(b, x)), 3e-3),
     "div": (lambda b, x: b.emit("div", x, positive(b, x)), 2e-4),
     "softmax": (unary("softmax", empty_rows="refuse"), 2e-4),
-    "attention": (attention, 1e-3),
+    "attention": (attention, 4e-3),  # a thousandth of the result's deviation
     "concat": (lambda b, x: b.emit("concat", x, constant(b, SQUARE[:2]), axis=0), 1e-4),
     "matmul_public": (lambda b, x: b.emit("matmul", x, constant(b, SQUARE, "public")), 5e-4),
 }

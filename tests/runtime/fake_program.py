@@ -21,6 +21,7 @@ import numpy as np
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime.command import run_command
 from mpcc.runtime.dealer_main import deal_command
+from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import (
     PartyFolder,
     file_sha256,
@@ -162,15 +163,17 @@ def _write_manifest(folder: Path, program: dict[str, Any], **more: Any) -> None:
     (folder / "manifest.json").write_text(json.dumps(seal_manifest(manifest)))
 
 
+def fake_deal(options: dict[str, Any], events: Events) -> None:
+    deal(options["program"], options["sessions"], options["output"])
+    events.tell("dealt", "dealt", seconds=0.5)
+
+
 if __name__ == "__main__":
     sys.exit(
         run_command(
             deal_command,
             sys.argv[1:],
             "fake dealer",
-            lambda options, events: (
-                deal(options["program"], options["sessions"], options["output"]),
-                events.tell("dealt", "dealt", seconds=0.5),
-            )[1],
+            fake_deal,
         )
     )

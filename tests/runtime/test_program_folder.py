@@ -46,7 +46,7 @@ def test_the_three_folders_agree(program: Path) -> None:
     assert (server.party, client.party) == (0, 1)
     assert server.weights == program / "party0/weights.safetensors"
     assert server.weights_sha256 == whole.weights_sha256
-    assert client.weights is client.weights_sha256 is client.local_model is None
+    assert (client.weights, client.weights_sha256, client.local_model) == (None, None, None)
     assert client.inputs[0].shape == (8,)
     assert (client.inputs[0].minimum, client.inputs[0].maximum) == (0, 100)
 

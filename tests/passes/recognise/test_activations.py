@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 
 from tests.compiler.graphs import build, imported, kinds, scalar
@@ -39,7 +40,7 @@ TANH = {
 }
 
 
-def model(body: str, opset: int = 17) -> object:
+def model(body: str, opset: int = 17) -> onnx.ModelProto:
     words = set(body.replace("(", " ").replace(")", " ").replace(",", " ").split())
     return build(SIGNATURE, body, opset, **{n: a for n, a in CONSTANTS.items() if n in words})
 

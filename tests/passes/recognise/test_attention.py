@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from mpcc.compiler.frontend import import_model
@@ -91,7 +92,7 @@ def test_rotary_spelled_out_with_client_positions(tmp_path: Path) -> None:
     assert [c.reason for c in result.public_scalars] == ["rotary frequencies"]
 
 
-def fused(body: str, **weights: np.ndarray) -> object:
+def fused(body: str, **weights: np.ndarray) -> onnx.ModelProto:
     text = body.replace("ms.", "com.microsoft.")
     return build("(float[2,8] x) => (float[2,8] y)", text, **weights)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from mpcc.compiler.evaluate import evaluate
@@ -43,7 +44,7 @@ CLIENT = {
 }
 
 
-def model(body: str, signature: str = SIGNATURE) -> object:
+def model(body: str, signature: str = SIGNATURE) -> onnx.ModelProto:
     words = set(body.replace("(", " ").replace(")", " ").replace(",", " ").split())
     constants = {**CONSTANTS, "full": ints(1, 1, 6, 6)}
     return build(signature, body, **{n: a for n, a in constants.items() if n in words})
@@ -128,7 +129,7 @@ def test_guard_goes_and_means_zero_rows(tmp_path: Path) -> None:
     assert softmax(result).attributes["empty_rows"] == "zero"
     assert result.local_outputs[-1].check == "keep"
     x = np.random.default_rng(0).standard_normal((1, 2, 6, 6)).astype(np.float32)
-    inputs = {"x_client": x, "mask": np.zeros((1, 6), np.int64)}
+    inputs: dict[str, np.ndarray] = {"x_client": x, "mask": np.zeros((1, 6), np.int64)}
     (expected,) = session(str(path)).run(None, inputs)
     values = evaluate(result.program, run_local(result, inputs), keep_all=False)
     np.testing.assert_array_equal(values[result.program.outputs["y"]], expected)

@@ -77,9 +77,7 @@ def test_layer_normalization_node(tmp_path: Path, axis: int) -> None:
 
 
 def test_rms_normalization_node(tmp_path: Path) -> None:
-    model = build(
-        SIGNATURE, "y = RMSNormalization<axis=-1, epsilon=0.001>(x, gain)", opset=23, gain=weight(8)
-    )
+    model = build(SIGNATURE, "y = RMSNormalization<axis=-1, epsilon=0.001>(x, gain)", 23, gain=weight(8))
     assert kinds(imported(tmp_path, model)) == {"rms_norm": 1}
 
 
@@ -89,7 +87,7 @@ def test_axes_as_an_input(tmp_path: Path) -> None:
         + INVERSE["div"]
         + AFFINE["gain"]
     )
-    assert kinds(imported(tmp_path, build(SIGNATURE, body, opset=18, **used(body)))) == {"layer_norm": 1}
+    assert kinds(imported(tmp_path, build(SIGNATURE, body, 18, **used(body)))) == {"layer_norm": 1}
 
 
 def test_parallel_branches_share_no_core(tmp_path: Path) -> None:

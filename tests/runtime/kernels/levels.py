@@ -6,14 +6,19 @@ The level is chosen when the extension is loaded, so each level gets its own cop
 import importlib.util
 import os
 import shutil
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+U64 = NDArray[np.uint64]
+Draw = Callable[..., U64]  # the fixture `ring`: bits and a shape to random elements
 LEVELS = ("portable", "avx2", "avx512", "avx512ifma")
 
 

@@ -1,13 +1,16 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mpcc.runtime.kernels import carry_subsets, twin
 from mpcc.runtime.kernels.subsets import MAX_BLOCKS, carry_subset_count
+from tests.runtime.kernels.levels import U64, Draw
 
 CASES = [(2, 4), (3, 1), (5, 4), (8, 1), (10, 4), (17, 4), (20, 4), (24, 5), (33, 6), (64, 6)]
 
 
-def leaves_input(bits, width, n, seed=0):
+def leaves_input(bits: int, width: int, n: int, seed: int = 0) -> tuple[U64, U64, U64, U64]:
     """What a dealer and an opening give: x, opened, one-hot words and sign plane of a; x = opened + a."""
     generator = np.random.default_rng(seed)
     mask = np.uint64((1 << bits) - 1)
@@ -21,13 +24,13 @@ def leaves_input(bits, width, n, seed=0):
     return x, (x - a) & mask, onehots, sign
 
 
-def split(secret, generator):
+def split(secret: U64, generator: np.random.Generator) -> tuple[U64, U64]:
     """Two XOR shares."""
     share = generator.integers(0, 2**64 - 1, secret.shape, dtype=np.uint64, endpoint=True)
     return share, secret ^ share
 
 
-def open_carry(kernels, planes, generator):
+def open_carry(kernels: Any, planes: tuple[U64, U64], generator: np.random.Generator) -> Any:
     """The carry of shared leaf planes: the dealer's masks and their products, the opening, the node."""
     values = (planes[0] ^ planes[1])[1:]
     rho = generator.integers(0, 2**64 - 1, values.shape, dtype=np.uint64, endpoint=True)
@@ -39,7 +42,7 @@ def open_carry(kernels, planes, generator):
 
 @pytest.mark.parametrize(("bits", "width"), CASES)
 @pytest.mark.parametrize("n", [1, 63, 64, 65, 200])
-def test_comparison_end_to_end(kernels, bits, width, n):
+def test_comparison_end_to_end(kernels: Any, bits: int, width: int, n: int) -> None:
     generator = np.random.default_rng(n)
     x, opened, onehots, sign = leaves_input(bits, width, n)
     if len(onehots) > MAX_BLOCKS:
@@ -57,7 +60,7 @@ def test_comparison_end_to_end(kernels, bits, width, n):
         assert np.array_equal(got, sign_of_difference)
 
 
-def test_less_than_is_exhaustive_on_a_small_ring(kernels):
+def test_less_than_is_exhaustive_on_a_small_ring(kernels: Any) -> None:
     """Every x and every mask of 6 bits, every threshold that keeps |x - t| < 2^5."""
     bits, width = 6, 4
     pairs = np.arange(1 << 12, dtype=np.uint64)
@@ -83,7 +86,7 @@ def test_less_than_is_exhaustive_on_a_small_ring(kernels):
 
 @pytest.mark.parametrize(("bits", "width"), [*CASES, (64, 1), (64, 3)])
 @pytest.mark.parametrize("n", [0, 1, 64, 65, 9001])
-def test_leaves_match_the_twin(native, bits, width, n):
+def test_leaves_match_the_twin(native: Any, bits: int, width: int, n: int) -> None:
     generator = np.random.default_rng(n)
     _, opened, onehots, sign = leaves_input(bits, width, n)
     # Shares are random words: bits beyond the last element and beyond the block must not matter.
@@ -99,7 +102,7 @@ def test_leaves_match_the_twin(native, bits, width, n):
 
 @pytest.mark.parametrize("blocks", range(1, MAX_BLOCKS + 1))
 @pytest.mark.parametrize("words", [0, 1, 7, 8, 9, 600])
-def test_node_matches_the_twin(native, ring, blocks, words):
+def test_node_matches_the_twin(native: Any, ring: Draw, blocks: int, words: int) -> None:
     if words == 600 and blocks > 6:
         words = 17
     opened, products = ring(64, 2 * blocks - 2, words), ring(64, carry_subset_count(blocks), words)
@@ -110,7 +113,7 @@ def test_node_matches_the_twin(native, ring, blocks, words):
 
 
 @pytest.mark.parametrize("blocks", range(1, 9))
-def test_subsets_are_those_of_the_terms(blocks):
+def test_subsets_are_those_of_the_terms(blocks: int) -> None:
     terms = [{*range(blocks - 1 - i), 2 * blocks - 3 - i} for i in range(blocks - 1)]
     needed = {
         frozenset(plane for k, plane in enumerate(sorted(term)) if chosen >> k & 1)
@@ -123,7 +126,7 @@ def test_subsets_are_those_of_the_terms(blocks):
     assert all((plane,) in subsets for plane in range(2 * blocks - 2))
 
 
-def test_wrong_arguments(kernels):
+def test_wrong_arguments(kernels: Any) -> None:
     _, opened, onehots, sign = leaves_input(20, 4, 100)
     t = np.zeros(2, dtype=np.uint64)
     with pytest.raises(ValueError, match="onehots must be"):

@@ -5,16 +5,17 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mpcc.runtime import kernels as package
 from mpcc.runtime.kernels import twin
-from tests.runtime.kernels.levels import LEVELS, load_native, load_or_skip
+from tests.runtime.kernels.levels import LEVELS, Draw, load_native, load_or_skip
 
 
-def run_python(code, **environment):
+def run_python(code: str, **environment: str) -> tuple[int, str, str]:
     result = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
@@ -30,12 +31,12 @@ PRINT_ISA = "from mpcc.runtime import kernels; print(kernels.isa())"
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_forced_level_is_the_level_that_runs(level):
+def test_forced_level_is_the_level_that_runs(level: str) -> None:
     load_or_skip(level)
     assert run_python(PRINT_ISA, MPCC_ISA=level)[:2] == (0, level)
 
 
-def test_best_level_is_the_default():
+def test_best_level_is_the_default() -> None:
     available = []
     for level in LEVELS:
         try:
@@ -45,27 +46,27 @@ def test_best_level_is_the_default():
     assert run_python(PRINT_ISA, MPCC_ISA="", MPCC_KERNELS="")[:2] == (0, available[-1])
 
 
-def test_numpy_can_be_forced():
+def test_numpy_can_be_forced() -> None:
     assert run_python(PRINT_ISA, MPCC_KERNELS="numpy")[:2] == (0, "numpy")
 
 
 @pytest.mark.parametrize(
     ("variable", "value"), [("MPCC_ISA", "avx3"), ("MPCC_THREADS", "many"), ("MPCC_THREADS", "0")]
 )
-def test_a_wrong_setting_is_named(variable, value):
+def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
     code, _, error = run_python(PRINT_ISA, **{variable: value})
     assert code != 0
     assert f"error[MPC-K001]: {variable}={value}" in error
 
 
-def test_the_package_offers_the_same_names_in_both_forms():
+def test_the_package_offers_the_same_names_in_both_forms() -> None:
     native = load_native("portable")
     for name in set(package.__all__) - {"carry_subsets", "cosine_table", "exp_table", "element_bytes"}:
         assert callable(getattr(native, name))
         assert callable(getattr(twin, name))
 
 
-def test_the_number_of_threads_does_not_change_results(ring):
+def test_the_number_of_threads_does_not_change_results(ring: Draw) -> None:
     a, b = ring(52, 3, 70, 300), ring(52, 3, 300, 200)
     expected = twin.matmul(a, b, 52)
     for threads in (1, 2, 7):
@@ -74,7 +75,7 @@ def test_the_number_of_threads_does_not_change_results(ring):
         assert np.array_equal(native.expand(bytes(16), 1, 200_000, 9), twin.expand(bytes(16), 1, 200_000, 9))
 
 
-def test_many_python_threads_at_once(native, ring):
+def test_many_python_threads_at_once(native: Any, ring: Draw) -> None:
     a, b = ring(64, 2, 60, 100), ring(64, 2, 100, 150)
     expected = twin.matmul(a, b, 64)
 
@@ -85,12 +86,12 @@ def test_many_python_threads_at_once(native, ring):
         assert all(pool.map(work, range(16)))
 
 
-def _in_child(queue, native):
+def _in_child(queue: Any, native: Any) -> None:
     queue.put(native.expand(bytes(16), 1, 500_000, 64).sum())
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_child_has_its_own_threads():
+def test_a_forked_child_has_its_own_threads() -> None:
     native = load_native("portable")
     expected = native.expand(bytes(16), 1, 500_000, 64).sum()
     context = multiprocessing.get_context("fork")
@@ -102,7 +103,7 @@ def test_a_forked_child_has_its_own_threads():
     assert child.exitcode == 0
 
 
-def test_results_are_ordinary_arrays(kernels):
+def test_results_are_ordinary_arrays(kernels: Any) -> None:
     values = kernels.expand(bytes(16), 0, 100, 8)
     values += np.uint64(1)
     assert isinstance(values, np.ndarray)
@@ -110,7 +111,7 @@ def test_results_are_ordinary_arrays(kernels):
     assert values.flags.writeable
 
 
-def test_sizes_beyond_memory_are_refused(native):
+def test_sizes_beyond_memory_are_refused(native: Any) -> None:
     with pytest.raises(MemoryError):
         native.expand(bytes(16), 0, 2**61 + 1, 8)
     wide = np.zeros((1, 2**31, 0), dtype=np.uint64)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -10,7 +12,7 @@ FIPS_PLAINTEXT = bytes.fromhex("00112233445566778899aabbccddeeff")
 FIPS_CIPHERTEXT = bytes.fromhex("69c4e0d86a7b0430d8cdb78070b4c55a")
 
 
-def test_known_answer_of_the_cipher(kernels):
+def test_known_answer_of_the_cipher(kernels: Any) -> None:
     # The second half of a counter block is the block number, so `expand` cannot reach the standard's block:
     # the library, which is the oracle of all tests here, is checked against it instead.
     encryptor = Cipher(algorithms.AES(FIPS_KEY), modes.ECB()).encryptor()
@@ -21,7 +23,7 @@ def test_known_answer_of_the_cipher(kernels):
 
 
 @pytest.mark.parametrize("bits", range(1, 65))
-def test_every_width_is_the_key_stream(kernels, bits):
+def test_every_width_is_the_key_stream(kernels: Any, bits: int) -> None:
     key, stream, count = bytes(range(7, 23)), 0xFEDCBA9876543210, 777
     width = element_bytes(bits)
     cipher = Cipher(algorithms.AES(key), modes.CTR(stream.to_bytes(8, "big") + bytes(8)))
@@ -34,23 +36,23 @@ def test_every_width_is_the_key_stream(kernels, bits):
 
 @pytest.mark.parametrize("bits", [1, 13, 32, 52])
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 511, 513, 4095, 4097, 70_001])
-def test_sizes(native, count, bits):
+def test_sizes(native: Any, count: int, bits: int) -> None:
     assert np.array_equal(native.expand(b"k" * 16, 5, count, bits), twin.expand(b"k" * 16, 5, count, bits))
 
 
-def test_threads_do_not_change_the_stream(native):
+def test_threads_do_not_change_the_stream(native: Any) -> None:
     big = native.expand(b"x" * 16, 2**64 - 1, 300_001, 64)
     assert np.array_equal(big, twin.expand(b"x" * 16, 2**64 - 1, 300_001, 64))
     assert np.array_equal(big[:1000], native.expand(b"x" * 16, 2**64 - 1, 1000, 64))
 
 
 @pytest.mark.parametrize("bits", [0, 65, -1])
-def test_wrong_bits(kernels, bits):
+def test_wrong_bits(kernels: Any, bits: int) -> None:
     with pytest.raises(ValueError, match="bits must be 1 to 64"):
         kernels.expand(bytes(16), 0, 1, bits)
 
 
-def test_wrong_arguments(kernels):
+def test_wrong_arguments(kernels: Any) -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         kernels.expand(bytes(15), 0, 1, 8)
     with pytest.raises(ValueError, match="not negative"):

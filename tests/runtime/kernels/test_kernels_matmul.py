@@ -1,9 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpcc.runtime.kernels import twin
+from tests.runtime.kernels.levels import U64, Draw
 
 WIDTHS = [1, 20, 32, 50, 52, 53, 63, 64]
 # Remainders of the register tiles (2, 4, 8 rows; 4, 8, 24 columns), thin, empty, batched, deep.
@@ -24,20 +27,20 @@ SHAPES = [
 ]
 
 
-def exact(a, b, bits):
+def exact(a: U64, b: U64, bits: int) -> U64:
     """The product in Python integers."""
     product = a.astype(object) @ b.astype(object)
-    return (product % (1 << bits)).astype(np.uint64)
+    return np.asarray(product % (1 << bits), dtype=np.uint64)
 
 
 @pytest.mark.parametrize("bits", WIDTHS)
-def test_small_products_are_exact(kernels, ring, bits):
+def test_small_products_are_exact(kernels: Any, ring: Draw, bits: int) -> None:
     a, b = ring(bits, 2, 5, 40), ring(bits, 2, 40, 27)
     assert np.array_equal(kernels.matmul(a, b, bits), exact(a, b, bits))
 
 
 @pytest.mark.parametrize("bits", [32, 52, 64])
-def test_the_largest_elements(kernels, bits):
+def test_the_largest_elements(kernels: Any, bits: int) -> None:
     a = np.full((1, 9, 600), (1 << bits) - 1, dtype=np.uint64)
     b = np.full((1, 600, 26), (1 << bits) - 1, dtype=np.uint64)
     assert (kernels.matmul(a, b, bits) == 600).all()
@@ -45,7 +48,7 @@ def test_the_largest_elements(kernels, bits):
 
 @pytest.mark.parametrize("bits", [20, 52, 64])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_shapes(native, ring, shape, bits):
+def test_shapes(native: Any, ring: Draw, shape: tuple[int, ...], bits: int) -> None:
     batch, m, k, n = shape
     a = ring(bits, batch, m, k)
     for b in (ring(bits, batch, k, n), ring(bits, 1, k, n)):
@@ -60,7 +63,7 @@ def test_shapes(native, ring, shape, bits):
     bits=st.integers(1, 64),
     seed=st.integers(0, 99),
 )
-def test_random_shapes(native, shape, bits, seed):
+def test_random_shapes(native: Any, shape: tuple[int, ...], bits: int, seed: int) -> None:
     batch, m, k, n = shape
     generator = np.random.default_rng(seed)
     high = (1 << bits) - 1
@@ -69,12 +72,12 @@ def test_random_shapes(native, shape, bits, seed):
     assert np.array_equal(native.matmul(a, b, bits), twin.matmul(a, b, bits))
 
 
-def test_unreduced_operands_count_modulo_the_ring(kernels, ring):
+def test_unreduced_operands_count_modulo_the_ring(kernels: Any, ring: Draw) -> None:
     a, b = ring(64, 1, 11, 30), ring(64, 1, 30, 29)
     assert np.array_equal(kernels.matmul(a, b, 52), exact(a, b, 52))
 
 
-def test_wrong_arguments(kernels):
+def test_wrong_arguments(kernels: Any) -> None:
     a, b = np.zeros((2, 3, 4), dtype=np.uint64), np.zeros((2, 4, 5), dtype=np.uint64)
     for wrong in (a.astype(np.int64), a[0], a.transpose(0, 2, 1), a[:, :, ::2]):
         with pytest.raises(TypeError):

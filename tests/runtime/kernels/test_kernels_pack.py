@@ -1,21 +1,24 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mpcc.runtime.kernels import twin
+from tests.runtime.kernels.levels import Draw
 
 SIZES = [0, 1, 2, 7, 63, 64, 65, 129, 1000]
 
 
-def test_a_packed_stream_is_one_big_integer(kernels):
+def test_a_packed_stream_is_one_big_integer(kernels: Any) -> None:
     values = np.array([5, 1, 7, 0, 3], dtype=np.uint64)
     expected = 5 | 1 << 3 | 7 << 6 | 0 << 9 | 3 << 12
     assert kernels.pack(values, 3).tobytes() == expected.to_bytes(2, "little")
 
 
 @pytest.mark.parametrize("bits", range(1, 65))
-def test_every_width_matches_the_twin(native, ring, bits):
+def test_every_width_matches_the_twin(native: Any, ring: Draw, bits: int) -> None:
     for size in SIZES:
         values = ring(bits, size)
         packed = native.pack(values, bits)
@@ -25,20 +28,20 @@ def test_every_width_matches_the_twin(native, ring, bits):
 
 
 @pytest.mark.parametrize("bits", [1, 5, 8, 16, 31, 32, 52, 64])
-def test_big_arrays(native, ring, bits):
+def test_big_arrays(native: Any, ring: Draw, bits: int) -> None:
     values = ring(bits, 200_003)
     packed = native.pack(values, bits)
     assert np.array_equal(packed, twin.pack(values, bits))
     assert np.array_equal(native.unpack(packed, len(values), bits), values)
 
 
-def test_only_the_low_bits_are_packed(kernels):
+def test_only_the_low_bits_are_packed(kernels: Any) -> None:
     values = np.full(70, 2**64 - 1, dtype=np.uint64)
     values[::2] = 2**64 - 8
     assert kernels.unpack(kernels.pack(values, 3), 70, 3).tolist() == [0, 7] * 35
 
 
-def test_data_at_any_address(kernels, ring):
+def test_data_at_any_address(kernels: Any, ring: Draw) -> None:
     values = ring(13, 300)
     padded = np.concatenate([np.zeros(3, dtype=np.uint8), twin.pack(values, 13)])
     assert np.array_equal(kernels.unpack(padded[3:], 300, 13), values)
@@ -46,7 +49,7 @@ def test_data_at_any_address(kernels, ring):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), bits=st.integers(1, 64))
-def test_round_trip(kernels, data, bits):
+def test_round_trip(kernels: Any, data: st.DataObject, bits: int) -> None:
     values = data.draw(st.lists(st.integers(0, (1 << bits) - 1), max_size=200))
     array = np.array(values, dtype=np.uint64)
     packed = kernels.pack(array, bits)
@@ -56,7 +59,7 @@ def test_round_trip(kernels, data, bits):
 
 
 @pytest.mark.parametrize("size", [*SIZES, 600_001])
-def test_planes(kernels, size):
+def test_planes(kernels: Any, size: int) -> None:
     bits = np.random.default_rng(size).integers(0, 2, size, dtype=np.uint8)
     words = kernels.planes_pack(bits)
     assert len(words) == (size + 63) // 64
@@ -64,12 +67,12 @@ def test_planes(kernels, size):
     assert np.array_equal(kernels.planes_unpack(words, size), bits)
 
 
-def test_planes_take_the_lowest_bit(kernels):
+def test_planes_take_the_lowest_bit(kernels: Any) -> None:
     bits = np.array([2, 3, 255, 254, 1] * 20, dtype=np.uint8)
     assert kernels.planes_unpack(kernels.planes_pack(bits), 100).tolist() == [0, 1, 1, 0, 1] * 20
 
 
-def test_wrong_arguments(kernels):
+def test_wrong_arguments(kernels: Any) -> None:
     values = np.zeros(10, dtype=np.uint64)
     for wrong in (
         values.astype(np.int64),

@@ -1,10 +1,14 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mpcc.runtime.kernels import cosine_table, twin
 
 
-def arguments(n, terms, j, p, shift, bits, odd, seed=0):
+def arguments(
+    n: int, terms: int, j: int, p: int, shift: int, bits: int, odd: bool, seed: int = 0
+) -> tuple[Any, ...]:
     generator = np.random.default_rng(seed)
     return (
         generator.integers(0, (1 << j) - 1, n, dtype=np.uint64, endpoint=True),
@@ -22,26 +26,26 @@ def arguments(n, terms, j, p, shift, bits, odd, seed=0):
 @pytest.mark.parametrize("odd", [False, True])
 @pytest.mark.parametrize(("j", "p", "shift", "bits"), [(14, 14, 12, 32), (16, 10, 0, 52), (12, 2, 5, 53)])
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 65, 5003])
-def test_matches_the_twin(native, n, j, p, shift, bits, odd):
+def test_matches_the_twin(native: Any, n: int, j: int, p: int, shift: int, bits: int, odd: bool) -> None:
     for terms in (0, 1, 12):
         args = arguments(n, terms, j, p, shift, bits, odd)
         assert np.array_equal(native.sine_series(*args), twin.sine_series(*args))
 
 
 @pytest.mark.parametrize("odd", [False, True])
-def test_the_widest_ring(native, odd):
+def test_the_widest_ring(native: Any, odd: bool) -> None:
     args = arguments(100, 5, 64, 12, 20, 64, odd)
     assert np.array_equal(native.sine_series(*args), twin.sine_series(*args))
 
 
-def test_any_harmonics(native):
+def test_any_harmonics(native: Any) -> None:
     args = list(arguments(100, 4, 20, 12, 3, 40, False))
     args[4] = np.array([-3, 0, 17, 2**40 + 1])
     assert np.array_equal(native.sine_series(*args), twin.sine_series(*args))
 
 
 @pytest.mark.parametrize("odd", [False, True])
-def test_the_shares_sum_to_the_series(kernels, odd):
+def test_the_shares_sum_to_the_series(kernels: Any, odd: bool) -> None:
     """Two parties, a dealer's t: the result is sum of b_m cos(2 pi m x / 2^j), or of sines, at 2^24."""
     j, bits, n, terms, fraction = 12, 40, 500, 8, 12
     generator = np.random.default_rng(3)
@@ -65,7 +69,7 @@ def test_the_shares_sum_to_the_series(kernels, odd):
     assert np.abs(signed / (1 << 24) - expected).max() < bound
 
 
-def test_rounding_is_to_nearest_and_halves_go_up(kernels):
+def test_rounding_is_to_nearest_and_halves_go_up(kernels: Any) -> None:
     table = np.array([3, 1, -3, -1], dtype=np.int64)
     delta = np.array([0, 1, 2, 3], dtype=np.uint64)
     shares = np.array([[1] * 4, [0] * 4], dtype=np.uint64)
@@ -74,7 +78,7 @@ def test_rounding_is_to_nearest_and_halves_go_up(kernels):
     assert got.tolist() == [2, 1, 255, 0]  # 3/2, 1/2, -3/2, -1/2
 
 
-def test_wrong_arguments(kernels):
+def test_wrong_arguments(kernels: Any) -> None:
     args = list(arguments(10, 3, 14, 10, 4, 32, False))
     for position, wrong, match in (
         (2, cosine_table(10, 14)[:1000].copy(), "2\\^p"),

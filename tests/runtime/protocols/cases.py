@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpcc.ir.program import Attributes, Builder, Program, Stage, Value
+from mpcc.ir.program import Attribute, Attributes, Builder, Program, Stage, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.ring import reduce, to_ring
 from tests.runtime.protocols.choices import Choices
@@ -69,9 +69,9 @@ class Setting:
             return self.share(x, fraction, ring)
         return self.source(("server_input", "client_input")[holder], x, fraction)
 
-    def emit(self, kind: str, *operands: Value, ring: int | None = None, **attributes: object) -> Value:
+    def emit(self, kind: str, *operands: Value, ring: int | None = None, **attributes: Attribute) -> Value:
         """One operation; its result is stated in a narrower `ring` when one is given."""
-        value = self.builder.emit(kind, *operands, **attributes)
+        value = self.builder.emit(kind, *operands, onnx_nodes=(), hint=None, **attributes)
         if ring is None:
             return value
         stated = RingType(Sharing.SHARE, ring, ring_of(value).fraction, ring_of(value).shape)
@@ -98,7 +98,10 @@ class Setting:
         elif sharing is Sharing.MASKED:
             value = self.emit("product", value, factors=("value",), coefficients=((),), fractions=(0,))
         elif sharing is Sharing.SERVED:
-            value = self.emit("gain", value, self.source("weight", np.array(3)))
+            last = ring_of(value).shape[-1:]
+            matrix = bool(last) and self.choices.flag()
+            weight = self.choices.signed((*last, 2), 30) if matrix else np.array(3)
+            value = self.emit("linear" if matrix else "gain", value, self.source("weight", weight))
         elif sharing is not Sharing.SHARE:
             zero = np.zeros(ring_of(value).shape, dtype=np.int64)
             value = self.emit("add", value, self.share(zero, ring_of(value).fraction))

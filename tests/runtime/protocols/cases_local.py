@@ -113,5 +113,5 @@ def view(c: Choices, kind: str) -> Case:
     for _ in range(2):  # a view of a view
         attributes = view_attributes(c, kind, ring_of(value).shape)
         if attributes is not None:
-            value = s.emit(kind, value, **attributes)
+            value = s.emit(kind, value, ring=None, **attributes)
     return s.end(value)

@@ -64,7 +64,9 @@ class Prepared:
     def run(self, arrays: Arrays, seeds: tuple[bytes, bytes] = SEEDS) -> Run:
         """`arrays` holds the encoded integers of every source."""
         sources = self.correlations(seeds)
-        parties = [Interpreter(p, i, lambda o: encoded(arrays, o), sources[i]) for i, p in enumerate(self.parsed)]
+        parties = [
+            Interpreter(p, i, lambda o: encoded(arrays, o), sources[i]) for i, p in enumerate(self.parsed)
+        ]
         setup = b"".join(parties[0].setup_message(MASK_SEED))
         assert len(setup) == sum(parties[0].setup_sizes())
         parties[1].prepare(setup)

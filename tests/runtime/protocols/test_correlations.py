@@ -69,7 +69,7 @@ def _programs() -> list[tuple[str, Prepared]]:
 PROGRAMS = _programs()
 
 
-def as_elements(part: np.ndarray) -> U64:
+def as_elements(part: np.ndarray | None) -> U64:
     return np.asarray(part).astype(np.uint64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mpcc.ir.program import Value
+from mpcc.ir.program import Attributes, Value
 from mpcc.ir.types import RingType, Sharing
 from tests.runtime.protocols.cases import Case, Setting, close, faithful
 from tests.runtime.protocols.choices import seeded
@@ -46,11 +46,11 @@ EXPONENT = {"bits": 12, "fraction": 50}
         ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1,), "public_fraction": 59}),
     ],
 )
-def test_impossible_parameters_are_refused(kind: str, attributes: dict[str, object]) -> None:
+def test_impossible_parameters_are_refused(kind: str, attributes: Attributes) -> None:
     setting = Setting(seeded(0, 0))
     x = setting.share(np.zeros(4, dtype=np.int64), fraction=8, ring=40)
     with pytest.raises(ValueError, match=r"."):
-        setting.emit(kind, x, **attributes)
+        setting.emit(kind, x, ring=None, **attributes)
 
 
 @pytest.mark.parametrize("length", [0, 65536])

@@ -27,7 +27,7 @@ def check(program: Program, arrays: dict[str, np.ndarray], tolerance: int = 0) -
     """Runs, compares with the plain meaning and with the declared cost; returns the difference."""
     run = run_program(program, arrays)
     assert run.sent == predicted(program)
-    difference = run.outputs[1]["y"] - plain(program, arrays)["y"]
+    difference = np.asarray(run.outputs[1]["y"] - plain(program, arrays)["y"])
     assert np.abs(difference).max() <= tolerance
     return difference
 

@@ -74,4 +74,4 @@ def test_the_masked_weights_are_uniform() -> None:
     sent = [unpack(part, 64 * 64, 37) for part in (run.setup[:half], run.setup[half:])]
     for differences in sent:
         assert_uniform(differences, 37)
-    assert_independent(*sent, 37)
+    assert_independent(sent[0], sent[1], 37)
