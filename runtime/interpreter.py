@@ -79,7 +79,7 @@ class Interpreter:
         return [o for o in self._operations if o.kind in LINEAR_KINDS]
 
     def setup_sizes(self) -> list[int]:
-        """Bytes of F = W - B for each linear operation, that party 0 sends party 1 once for a loaded model."""
+        """Bytes of F = W - B for each linear operation, sent to party 1 once for a loaded model."""
         return [packed_bytes(ring_type(o, 1).size, ring_type(o).ring) for o in self.linear_operations]
 
     def setup_message(self, weight_mask_seed: bytes) -> Iterable[bytes]:
@@ -107,10 +107,12 @@ class Interpreter:
                 self._prepared[operation.result] = protocol.offline(
                     operation, self, mask, difference.reshape(weight.shape)
                 )
-            elif operation.operands and operation.operands[0] in served:
-                if issubclass(protocols[operation.kind], ViewProtocol):
-                    source = served[operation.operands[0]]
-                    served[operation.result] = source.view(operation.kind, operation.attributes)
+            elif (
+                issubclass(protocols.get(operation.kind, object), ViewProtocol)
+                and operation.operands[0] in served
+            ):
+                source = served[operation.operands[0]]
+                served[operation.result] = source.view(operation.kind, operation.attributes)
 
     def run(
         self, exchange: Exchange, progress: Callable[[int, int], None] = lambda done, total: None

@@ -12,6 +12,7 @@ from onnx_ir.passes import common
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 
 MIN_OPSET, MAX_OPSET = 13, 24
+_LITERAL_SIZE = 1024  # elements
 
 
 def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
@@ -33,13 +34,29 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
         _bind_dimensions(model.graph, dims)
         common.RemoveInitializersFromInputsPass()(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-        common.DeduplicateInitializersPass()(model)
+        _merge_literals(model.graph)
         common.CommonSubexpressionEliminationPass()(model)
     except MpccError:
         raise
     except Exception as error:  # onnx-ir meets what onnx's checker let pass
         raise _malformed(path, str(error)) from error
     return model
+
+
+def _merge_literals(graph: ir.Graph) -> None:
+    """One initializer for equal integers, truth values and float scalars, so that what is computed from them is equal too.
+
+    Float arrays are left alone, though they may be equal: the program's form must not depend on the weights' values.
+    """
+    known: dict[tuple[object, ...], ir.Value] = {}
+    for name, value in list(graph.initializers.items()):
+        tensor = value.const_value
+        if tensor is None or tensor.size > _LITERAL_SIZE or (tensor.dtype.is_floating_point() and tensor.size != 1):
+            continue
+        first = known.setdefault((tensor.dtype, tuple(tensor.shape.numpy()), tensor.tobytes()), value)
+        if first is not value and not value.is_graph_output():
+            ir.convenience.replace_all_uses_with(value, first)
+            del graph.initializers[name]
 
 
 def _malformed(path: Path, detail: str) -> MpccError:

@@ -1,4 +1,4 @@
-"""Share stage, operations that a protocol of the runtime carries out: openings, products, comparisons, functions."""
+"""Share stage, operations that the runtime's protocols carry out: openings, products, functions."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Serve(ShareOperation):
 
 @register
 class Linear(ShareOperation):
-    """Served x [.., k] times party 0's weight [k, n], plus an optional bias [n] with the sum of fraction bits."""
+    """Served x [.., k] times party 0's weight [k, n], plus an optional bias [n] of the product's fraction."""
 
     name = "linear"
 
@@ -85,7 +85,7 @@ class Linear(ShareOperation):
 
 @register
 class Gain(ShareOperation):
-    """Served x times party 0's weight elementwise (broadcasting, x keeps its shape), plus an optional bias."""
+    """Served x times party 0's weight elementwise (broadcast, x keeps its shape), plus an optional bias."""
 
     name = "gain"
 
@@ -129,7 +129,7 @@ class Product(ShareOperation):
 
     One entry a factor in `factors`, `coefficients` (integers) and `fractions`:
       `value`       a masked value; coefficients empty; fraction is the value's.
-      `polynomial`  sum_i c_i z^i of a masked value z; c_i carries `fraction` - i * (z's fraction) fraction bits.
+      `polynomial`  sum_i c_i z^i of a masked value z; c_i carries `fraction` - i * (z's fraction) bits.
       `bits`        c_0 + sum_t c_(t+1) b_t of masked bits with leading axis t.
     """
 
@@ -170,7 +170,7 @@ class Product(ShareOperation):
 
 @register
 class Truncate(ShareOperation):
-    """Faithful truncation by `bits`, into any ring: error below one unit. |x| < 2^(ring - 2) in the operand's ring."""
+    """Faithful truncation by `bits`, into any ring: error below one unit, for |x| < 2^(ring - 2)."""
 
     name = "truncate"
     required = {"bits": int}
@@ -187,7 +187,7 @@ class Truncate(ShareOperation):
 
 @register
 class LessThan(ShareOperation):
-    """[x < t] for every threshold t (integers), as bits with a leading axis of thresholds. |x - t| < 2^(bits - 1)."""
+    """[x < t] for integer thresholds t, as bits with a leading axis of thresholds. |x - t| < 2^(bits - 1)."""
 
     name = "less_than"
     required = {"bits": int, "width": int, "thresholds": tuple}
@@ -236,7 +236,7 @@ class RowReaches(ShareOperation):
 
 @register
 class Exponential(ShareOperation):
-    """exp(x) for x in [-2^(bits - 1 - f), 0), f the operand's fraction bits; result has `fraction` bits in ring 64."""
+    """exp(x) for x in [-2^(bits - 1 - f), 0), f the operand's fraction; the result has `fraction` bits."""
 
     name = "exponential"
     required = {"bits": int, "fraction": int}
@@ -319,7 +319,7 @@ class OneHot(ShareOperation):
 
 @register
 class Reveal(ShareOperation):
-    """The party named by `to` (`party0`, `party1`, `public` for both) learns x mod 2^ring; `name` is the output's."""
+    """The party in `to` (`party0`, `party1`, `public` for both) learns x mod 2^ring; `name`: the output's."""
 
     name = "reveal"
     required = {"name": str, "to": str}

@@ -211,10 +211,14 @@ class Rewriter:
     _count: int = 0
 
     def constant(self, data: np.ndarray, who: Visibility = Visibility.PUBLIC) -> ir.Value:
-        """A constant value; equal small constants of one visibility are one value."""
+        """A constant value; equal small public constants are one value.
+
+        A party's constants stay apart though they may be equal: the program's form must not depend on their values.
+        """
         data = np.ascontiguousarray(data) if data.ndim else data
         self._count += 1
-        content = data.tobytes() if data.size <= MAX_SHAPE_DATA else self._count
+        literal = who is Visibility.PUBLIC and data.size <= MAX_SHAPE_DATA
+        content = data.tobytes() if literal else self._count
         key = (content, data.dtype.str, data.shape, who)
         if key not in self._constants:
             value = ir.Value(

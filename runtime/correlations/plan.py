@@ -1,4 +1,4 @@
-"""The dealer's input, correlations.json: which operations draw correlations, in order, and views of masks between them.
+"""The dealer's input, correlations.json: the operations that draw correlations, in order, and views of masks.
 
 Nothing in it depends on a weight or an input. Each item is an operation of the share stage as its parties
 run it.
@@ -17,7 +17,7 @@ from mpcc.runtime.protocols.local import is_view_of_mask
 
 
 def link(program: Program) -> list[Operation]:
-    """The party program with every start and its finish joined to one share-stage operation at the start's place.
+    """The party program with every start and its finish joined to one operation at the start's place.
 
     `exchange` and `finish` stay where they are; a joined operation's result is the finish's.
     """

@@ -1,4 +1,4 @@
-"""What a protocol file declares: correlations, messages, both parties' steps, the dealer's part, the plain meaning.
+"""What a protocol declares: correlations, messages, both parties' steps, the dealer's part, its meaning.
 
 A protocol serves one share-stage operation kind. Costs are declared here once: the compiler's choice, the
 report, the scheduler and the tests all read `messages` and `slots`.
@@ -143,7 +143,7 @@ def unpack(data: bytes | memoryview, count: int, bits: int) -> U64:
 
 
 def masked_difference(party: Party, share: U64, mask: U64, bits: int) -> Generator[bytes, bytes, U64]:
-    """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits an element each way."""
+    """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits each way."""
     mine = reduce(share - mask, bits)
     theirs = yield pack(mine, bits)
     return reduce(mine + unpack(theirs, mine.size, bits).reshape(mine.shape), bits)

@@ -1,4 +1,4 @@
-"""Exponential of a shared value in one tick (protocols.md 8, with the dealer's mask in place of the parties' shares).
+"""Exponential of a shared value in one tick, with the dealer's mask in place of the parties' shares.
 
 Let B = 2^(j-f), x in [-B/2, 0), x' = x + B/2 in [0, B/2), t uniform in Z/2^j and delta = x' - t mod 2^j
 opened. With v = msb(delta) and delta' = delta without it:  exp(x) = exp(delta') * s_v,  s_0 = exp(signed(t)
@@ -52,7 +52,7 @@ class Scales:
 
 @functools.lru_cache(maxsize=8)
 def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[U64, U64, int, int]:
-    """Integer tables of exp on [0, B/2): coarse * (1 + fine), split after `low` bits, `fine` having `scale` bits.
+    """Integer tables of exp on [0, B/2): coarse * (1 + fine), split after `low` bits, `fine` of `scale` bits.
 
     Computed with correctly rounded decimal arithmetic: identical on every machine.
     """

@@ -36,7 +36,7 @@ from mpcc.runtime.values import RuntimeValue
 
 
 class Shape:
-    """Sizes of one comparison: n elements, T thresholds, L blocks of w bits, V opened planes, m words a plane."""
+    """Sizes of one comparison: n elements, T thresholds, L blocks of w bits, V planes of m words."""
 
     def __init__(self, operation: Operation) -> None:
         self.n = size(operation, 0)

@@ -1,4 +1,4 @@
-"""Linear layers with the server's private weights: one message (the `serve` opening), one product (protocols.md 1).
+"""Linear layers with the server's private weights: one message (the `serve` opening), one product.
 
 With e = x1 - a known to party 0: y0 = (x0 + e) W + c0; y1 = a F + c1 was computed offline; c0 + c1 = a B,
 and F = W - B went to party 1 once. Party 1 learns F, which is uniform because B is; B is bound to one
@@ -62,7 +62,8 @@ class ServerLinear(ProtocolClass):
         if party.index == 1:
             return party.prepared(operation)
         ring, x, w = ring_type(operation), operands[0], operands[1]
-        assert isinstance(x, Served) and isinstance(w, np.ndarray)
+        assert isinstance(x, Served)
+        assert isinstance(w, np.ndarray)
         c = party.draw(operation)["product"].reshape(ring.shape)
         y = cls.product(x.data, w.view(np.uint64), ring.ring) + c
         if len(operands) == 3:

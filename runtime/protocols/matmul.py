@@ -1,4 +1,4 @@
-"""Beaver matrix product of two masked values in the ring of their openings (protocols.md 2). Local: no message.
+"""Beaver matrix product of two masked values in the ring of their openings. Local: no message.
 
 Source: Beaver, CRYPTO 1991; one mask a value, shared by all products that read it.
 """
@@ -56,13 +56,15 @@ class MatMul(ProtocolClass):
         cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
     ) -> Dealt:
         a, b = masks
-        assert a is not None and b is not None
+        assert a is not None
+        assert b is not None
         return Dealt({"product": batched_matmul(a, b, ring_type(operation).ring).reshape(-1)})
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         x, y = operands
-        assert isinstance(x, Masked) and isinstance(y, Masked)
+        assert isinstance(x, Masked)
+        assert isinstance(y, Masked)
         ring = ring_type(operation)
         left = x.mask + x.opened if party.index == 0 else x.mask
         product = batched_matmul(left, y.opened, ring.ring) + batched_matmul(x.opened, y.mask, ring.ring)

@@ -101,7 +101,7 @@ class OpenBits(ProtocolClass):
 
 @implements("serve")
 class Serve(ProtocolClass):
-    """One tick, `bits` bits an element from party 1 to party 0; the mask is party 1's own and is never a Beaver mask."""
+    """One tick, `bits` bits an element to party 0; the mask is party 1's own, never a Beaver mask."""
 
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:

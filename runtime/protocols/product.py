@@ -1,4 +1,4 @@
-"""Elementwise products of masked values, polynomials and selected table entries, in a ring wider than the openings.
+"""Elementwise products of masked values, polynomials and bits, in a ring wider than the openings.
 
 Widening for free. Let |z| < 2^(k-2), z' = z + 2^(k-2), and E = z' - a mod 2^k be opened. As z' < 2^(k-1),
 the wrap of E + a is msb(E) or msb(a), so with v = msb(E), public:  z = E - 2^k v - 2^(k-2) + s_v,  where
@@ -97,7 +97,8 @@ class Factor:
 
 def factors_of(operation: Operation) -> list[Factor]:
     kinds, rows = operation.attributes["factors"], operation.attributes["coefficients"]
-    assert isinstance(kinds, tuple) and isinstance(rows, tuple)
+    assert isinstance(kinds, tuple)
+    assert isinstance(rows, tuple)
     result = []
     for index, kind in enumerate(kinds):
         result.append(Factor(str(kind), integers({"row": rows[index]}, "row"), ring_type(operation, index)))
@@ -116,13 +117,13 @@ def slot_name(term: tuple[int, ...]) -> str:
 
 
 def term_shape(factors: list[Factor], term: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of a term's slot: one axis of variants for every factor that takes part, then their broadcast shape."""
+    """Shape of a term's slot: an axis of variants for every factor in it, then their broadcast shape."""
     parts = [f for f, atom in zip(factors, term, strict=True) if atom]
     return (*(f.variants for f in parts), *np.broadcast_shapes(*(f.shape for f in parts)))
 
 
 def _spread(array: U64, position: int, count: int, rank: int) -> U64:
-    """[variants, *shape] with its variants at axis `position` of `count` and its shape right-aligned to `rank` axes."""
+    """[variants, *shape], its variants at axis `position` of `count`, its shape aligned to `rank` axes."""
     axes = [1] * count
     axes[position] = array.shape[0]
     return array.reshape(*axes, *(1,) * (rank - array.ndim + 1), *array.shape[1:])
@@ -184,7 +185,7 @@ class Product(ProtocolClass):
 
     @staticmethod
     def _contract(share: U64, coefficient: U64, variant: U64 | None, later: int) -> U64:
-        """Selects or sums the leading variants axis, weighted by the public coefficient; `later` more axes follow."""
+        """Selects or sums the leading variants axis, weighted by `coefficient`; `later` more axes follow."""
         if variant is None:  # coefficient is [variants, *shape]
             rank = share.ndim - 1 - later
             spread = coefficient.reshape(

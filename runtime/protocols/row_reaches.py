@@ -1,4 +1,4 @@
-"""Which levels a row of small integers reaches, for any row length in two ticks: the heart of the secret maximum.
+"""Which levels a row of small integers reaches, in two ticks for any length: the secret maximum.
 
 Each element q = E + a mod 2^j with E opened (tick 1); the dealer shares the arithmetic one-hot of a, so
 each party has, locally, shares of the one-hot of q, and by summing over the row shares of the number C_v of
@@ -35,7 +35,7 @@ from mpcc.runtime.values import RuntimeValue
 
 
 class Shape:
-    """Sizes: rows of `length` integers mod 2^bits, `levels` tested levels, counts mod 2^count_bits in lanes."""
+    """Sizes: rows of `length` integers mod 2^bits, `levels` tested, counts mod 2^count_bits in lanes."""
 
     def __init__(self, operation: Operation) -> None:
         shape = ring_type(operation, 0).shape
@@ -105,7 +105,7 @@ class RowReaches(ProtocolClass):
 
     @staticmethod
     def _counts(s: Shape, opened: U64, onehots: np.ndarray) -> U64:
-        """Shares of C_v for v = low+1 .. low+levels: [rows, levels], by running sums from the top level down."""
+        """Shares of C_v for v = low+1 .. low+levels: [rows, levels], by running sums from the top down."""
         table = onehots.reshape(s.rows, s.length, 1 << s.bits)
         levels = np.arange(s.low + s.levels, s.low, -1)
         modulus = (1 << s.bits) - 1
