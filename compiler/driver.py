@@ -15,6 +15,8 @@ import numpy as np
 from mpcc.compiler.backend.emit import Compiled, emit
 from mpcc.compiler.calibrate import Calibration, calibrate
 from mpcc.compiler.cost.model import cost_of
+from mpcc.compiler.cost.network import NETWORKS, Network
+from mpcc.compiler.cost.report import predict
 from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import check_against_onnxruntime
 from mpcc.compiler.samples import split_samples
@@ -40,6 +42,7 @@ class Request:
     samples: Sequence[dict[str, np.ndarray]] | None = None
     ranges: Path | None = None
     formats: Formats = field(default_factory=Formats)
+    network: Network = NETWORKS["lan"]
 
 
 def compile_model(request: Request, tell: Tell) -> Compiled:
@@ -56,12 +59,14 @@ def compile_model(request: Request, tell: Tell) -> Compiled:
     lowering = Lower(ranges, internals, reveals, request.formats)
     program = run(pipeline(lowering), imported.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
+    cost = cost_of(program)
     compiled = Compiled(
         imported=imported,
         program=program,
         dumps=dumps,
         ranges=calibration.to_json(),
-        cost=cost_of(program),
+        cost=cost,
+        prediction=predict(program, cost, request.network),
         options=_options(request),
         model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
         model_path=str(request.model.absolute()),

@@ -16,6 +16,7 @@ from mpcc.codegen_templates import render
 from mpcc.compiler.backend.manifest import party_manifest, root_manifest
 from mpcc.compiler.backend.split import split
 from mpcc.compiler.cost.model import Cost
+from mpcc.compiler.cost.report import Prediction
 from mpcc.compiler.frontend.imported import Imported
 from mpcc.compiler.report import write_report
 from mpcc.ir.dialects.base import integer
@@ -49,6 +50,7 @@ class Compiled:
     dumps: list[tuple[str, Program]]
     ranges: str
     cost: Cost
+    prediction: Prediction
     options: dict[str, Any]
     model_sha256: str
     model_path: str = ""

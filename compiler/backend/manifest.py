@@ -47,7 +47,7 @@ def party_manifest(compiled: Compiled, folder: Path, party: int) -> dict[str, An
             "inputs": [_spec(i) for i in compiled.imported.inputs],
             "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
             "outputs": [asdict(o) for o in compiled.imported.outputs],
-            "predicted": compiled.cost.report(),
+            "predicted": {**compiled.cost.report(), **compiled.prediction.report()},
         }
     )
 
@@ -62,7 +62,7 @@ def root_manifest(compiled: Compiled, folder: Path) -> dict[str, Any]:
             "inputs": [_spec(i) for i in compiled.imported.inputs],
             "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
             "outputs": [asdict(o) for o in compiled.imported.outputs],
-            "predicted": compiled.cost.report(),
+            "predicted": {**compiled.cost.report(), **compiled.prediction.report()},
             "recognised": compiled.imported.recognised.counts,
             "public": [asdict(p) for p in compiled.imported.public_scalars],
         }

@@ -128,6 +128,7 @@ def compile_command(
         reveals=dict(options["reveals"]),
         samples=read_samples(calibrate) or None,
         ranges=ranges,
+        network=network,
     )
     with Phases() as phases:
         compiled = compile_model(request, phases)
@@ -145,22 +146,21 @@ def compile_command(
         from mpcc.compiler.explain import explanation
 
         click.echo(explanation(compiled.imported))
-    click.echo(summary(compiled, output, network))
+    click.echo(summary(compiled, output))
 
 
-def summary(compiled: Compiled, output: Path, network: Network) -> str:
+def summary(compiled: Compiled, output: Path) -> str:
     """What was recognised, and what a run will cost."""
-    from mpcc.compiler.cost.report import predict
     from mpcc.compiler.text import size_of
 
     cost, counts = compiled.cost, compiled.imported.recognised.counts
     found = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
-    seconds = predict(compiled.program, cost, network).seconds
+    prediction = compiled.prediction
     return "\n".join(
         (
             f"recognised: {found}",
             f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, "
-            f"{size_of(cost.bytes_party1)} from party 1, about {seconds:.2f} s over {network}",
+            f"{size_of(cost.bytes_party1)} from party 1, about {prediction.seconds:.2f} s over {prediction.network}",
             f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, "
             f"{size_of(cost.setup_bytes)} set-up",
             f"written:    {output}",
@@ -180,14 +180,6 @@ def _refuse_what_is_missing(options: dict[str, Any]) -> None:
             )
         else:
             Choice("correlations", ("dealer",)).check(options["correlations"], diagnostics)
-        for option, verb, pairs in (("owner", "give", "owners"), ("reveal", "get", "reveals")):
-            for name, who in options[pairs]:
-                if who in ("0", "party0"):
-                    diagnostics.add(
-                        "MPC-C002",
-                        f"--{option} {name}={who}: party 0 cannot {verb} data of its own in this version",
-                        remedy=f"use --{option} {name}=1, for the client",
-                    )
         if options["moe"] is not None:
             diagnostics.add(
                 "MPC-C002",

@@ -25,6 +25,7 @@ NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
 # Fitted to runs of the examples on four shared cores with AVX-512 IFMA, where they are within 30 %.
 SECONDS_PER_OPERATION = 2e-4
 MULTIPLICATIONS_PER_SECOND = 6.5e9
+DEALING_BYTES_PER_SECOND = 8e7
 CORRELATION_BYTES_PER_SECOND = 1e9  # expanding a correlation, and the elementwise work that it is for
 
 
@@ -32,6 +33,8 @@ CORRELATION_BYTES_PER_SECOND = 1e9  # expanding a correlation, and the elementwi
 class Prediction:
     """Seconds online, on the wire and computing, and the busier party's peak of memory in bytes."""
 
+    network: Network
+    offline_seconds: float
     network_seconds: float
     compute_seconds: float
     memory_bytes: int
@@ -40,11 +43,21 @@ class Prediction:
     def seconds(self) -> float:
         return self.network_seconds + self.compute_seconds
 
+    def report(self) -> dict[str, Any]:
+        """The part of a run's `predicted` entry (design.md 10) that is an estimate, and for which network."""
+        return {
+            "seconds": {"offline": round(self.offline_seconds, 3), "online": round(self.seconds, 3)},
+            "network": str(self.network),
+        }
+
 
 def predict(program: Program, cost: Cost, network: Network) -> Prediction:
     """For a share-stage program. Rounds and bytes are exact, seconds and memory are estimates."""
     computed = sum(o.kind not in NO_MEMORY for o in program.operations)
+    offline_bytes = cost.dealt_bytes + cost.setup_bytes
     return Prediction(
+        network=network,
+        offline_seconds=network.seconds(0, offline_bytes) + offline_bytes / DEALING_BYTES_PER_SECOND,
         network_seconds=network.seconds(cost.rounds, wire_bytes(program)),
         compute_seconds=computed * SECONDS_PER_OPERATION
         + cost.multiplications / MULTIPLICATIONS_PER_SECOND

@@ -200,8 +200,9 @@ def measure(row: Row, sessions: int, folder: Path) -> Measured:
     mpcc("run", folder / "program", *files, "--sessions", sessions)
     report: dict[str, Any] = json.loads((folder / "r.json").read_text())
     measured = {name: report[name] for name in ("rounds", "bytes")}
-    if measured != report["predicted"]:
-        raise SystemExit(f"{row.title}: measured {measured}, predicted {report['predicted']}")
+    predicted = {name: report["predicted"][name] for name in measured}
+    if measured != predicted:
+        raise SystemExit(f"{row.title}: measured {measured}, predicted {predicted}")
     online, offline = report["bytes"]["online"], report["bytes"]["offline"]
     return Measured(
         report["seconds"]["online"],

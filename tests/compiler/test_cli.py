@@ -83,8 +83,6 @@ def test_a_wrong_command_line_is_said_and_ends_with_2(
         ([*COMPILE, "--correlations", "two-party"], "MPC-C003", "--correlations dealer"),
         ([*COMPILE, "--check-ranges"], "MPC-C002", "--calibrate"),
         ([*COMPILE, "--moe", "dense"], "MPC-C002", "dense model"),
-        ([*COMPILE, "--owner", "x=0"], "MPC-C002", "--owner x=1"),
-        ([*COMPILE, "--reveal", "y=0"], "MPC-C002", "--reveal y=1"),
         ([*COMPILE, "--calibrate", "none.npz"], "MPC-C020", "numpy.savez"),
         ([*COMPILE, "--ranges", "none"], "MPC-C022", "PROG/ranges.json"),
         (["compile", "none.onnx", "-o", "p"], "MPC-F001", "path"),
