@@ -9,6 +9,9 @@ from __future__ import annotations
 from types import TracebackType
 
 
+MAX_SHOWN = 50  # errors of one list that are printed: a damaged file can have thousands
+
+
 class MpccError(Exception):
     """One error with a stable code such as MPC-F006.
 
@@ -47,9 +50,11 @@ class MpccErrors(MpccError):
 
     def render(self) -> str:
         """All errors, one after the other, and a count when there is more than one."""
-        lines = [error.render() for error in self.errors]
-        if len(lines) > 1:
-            lines.append(f"{len(lines)} errors")
+        lines = [error.render() for error in self.errors[:MAX_SHOWN]]
+        if len(self.errors) > MAX_SHOWN:
+            lines.append(f"... and {len(self.errors) - MAX_SHOWN} more")
+        if len(self.errors) > 1:
+            lines.append(f"{len(self.errors)} errors")
         return "\n".join(lines)
 
 

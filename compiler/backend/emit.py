@@ -125,4 +125,4 @@ def _arrays(program: Program) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")

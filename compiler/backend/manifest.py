@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,9 +65,14 @@ def root_manifest(compiled: Compiled, folder: Path) -> dict[str, Any]:
             "outputs": [asdict(o) for o in compiled.imported.outputs],
             "predicted": {**compiled.cost.report(), **compiled.prediction.report()},
             "recognised": compiled.imported.recognised.counts,
-            "public": [asdict(p) for p in compiled.imported.public_scalars],
+            "public": [_finite(asdict(p)) for p in compiled.imported.public_scalars],
         }
     )
+
+
+def _finite(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields with infinities as text: JSON has none."""
+    return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
 
 
 def _spec(entry: Any) -> dict[str, Any]:
