@@ -7,7 +7,7 @@ complements, scaled queries, the insides of norms and softmax) by evaluating the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation
 
 Interval = tuple[float, float]
+Progress = Callable[[int, int], None]
 
 _MEASURED_INPUT = (
     "gelu",
@@ -98,9 +99,13 @@ def _interval(value: object) -> Interval:
 
 
 def calibrate(
-    imported: Imported, model_path: str | Path, samples: Sequence[dict[str, np.ndarray]] | None, seed: int = 0
+    imported: Imported,
+    model_path: str | Path,
+    samples: Sequence[dict[str, np.ndarray]] | None,
+    seed: int = 0,
+    progress: Progress = lambda done, total: None,
 ) -> Calibration:
-    """Measure every value on `samples` (graph inputs by name), or on generated ones when None.
+    """Measure every value on `samples` (graph inputs by name), or on generated ones when None; progress in samples.
 
     Raises MpccError MPC-F040 when a sample lacks an input or has a wrong shape, or a value is not finite.
     """
@@ -123,6 +128,7 @@ def calibrate(
         known = {name: data for tensor, data in measured.items() for name in by_tensor[tensor]}
         _measure(imported, run_local(imported, sample), known, result)
         result.samples += 1
+        progress(result.samples, len(samples))
     return result
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from mpcc.compiler.backend.emit import Compiled, emit
-from mpcc.compiler.calibrate import Calibration, calibrate
+from mpcc.compiler.calibrate import Calibration, Progress, calibrate
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS, Network
 from mpcc.compiler.cost.report import predict
 from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import check_against_onnxruntime
+from mpcc.compiler.frontend.imported import Imported
 from mpcc.compiler.samples import split_samples
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
@@ -45,14 +46,17 @@ class Request:
     network: Network = NETWORKS["lan"]
 
 
-def compile_model(request: Request, tell: Tell) -> Compiled:
-    """Compile and write the folder, whole or not at all. `tell` gets one line a phase. Raises MpccError."""
+def compile_model(request: Request, tell: Tell, progress: Progress = lambda done, total: None) -> Compiled:
+    """Compile and write the folder, whole or not at all. Raises MpccError.
+
+    `tell` gets one line a phase, `progress` the samples done and all samples while ranges are calibrated.
+    """
     _check_output(request.output)
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     tell("calibrating")
-    calibration = _calibration(request, imported)
+    calibration = _calibration(request, imported, progress)
     tell("lowering")
     ranges, internals = widened(calibration, request.formats.safety)
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
@@ -91,11 +95,11 @@ def widened(
     return ranges, internals
 
 
-def _calibration(request: Request, imported: Any) -> Calibration:
+def _calibration(request: Request, imported: Imported, progress: Progress) -> Calibration:
     if request.ranges is not None:
         return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
     samples = split_samples(imported.inputs, request.samples) if request.samples else None
-    calibration = calibrate(imported, request.model, samples)
+    calibration = calibrate(imported, request.model, samples, progress=progress)
     if samples:
         error = check_against_onnxruntime(imported, request.model, samples[0])
         outputs = [calibration.ranges[v.name] for v in imported.program.outputs.values()]

@@ -131,7 +131,7 @@ def compile_command(
         network=network,
     )
     with Phases() as phases:
-        compiled = compile_model(request, phases)
+        compiled = compile_model(request, phases, phases.progress)
         if max_error is not None:
             from mpcc.compiler.accuracy import check_error
 

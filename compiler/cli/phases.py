@@ -6,7 +6,15 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 WARNING = "warning: "
 
@@ -19,7 +27,9 @@ class Phases:
         self._bars = Progress(
             SpinnerColumn(finished_text=" "),
             TextColumn("{task.description}"),
+            BarColumn(),
             TimeElapsedColumn(),
+            TimeRemainingColumn(),
             console=self._console,
         )
         self._task: TaskID | None = None
@@ -33,7 +43,12 @@ class Phases:
         self._end_current()
         self._current = (line, time.perf_counter())
         if self._console.is_terminal:
-            self._task = self._bars.add_task(line, total=1)
+            self._task = self._bars.add_task(line, total=None)
+
+    def progress(self, done: int, total: int) -> None:
+        """How far the current phase is."""
+        if self._task is not None:
+            self._bars.update(self._task, completed=done, total=total)
 
     def __enter__(self) -> Phases:
         if self._console.is_terminal:
@@ -52,7 +67,7 @@ class Phases:
 
     def _end_current(self) -> None:
         if self._task is not None:
-            self._bars.update(self._task, completed=1)
+            self._bars.update(self._task, completed=1, total=1)
             self._task = None
         elif self._current is not None:
             name, started = self._current
