@@ -15,6 +15,7 @@ import numpy as np
 
 from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.simulate import ring
+from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.dealer import deal_sessions
 from mpcc.runtime.events import Events
@@ -43,7 +44,7 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
     """Deal one session and run it over a socket pair, a thread a party.
 
     `inputs` are the client's, checked; `watched` names share-stage values that are shared, private or public.
-    Raises what a party raises first.
+    Raises what a party raises first, and MPC-R045 when a range check of the program says so.
     """
     types = {v.name: ring(v) for o in read_share_program(program).operations for v in o.results}
     predicted = load_program_folder(program).manifest["predicted"]
@@ -78,6 +79,7 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
             thread.join()
     if failures:
         raise failures[0]
+    refuse_exceeded(results[1].exceeded)
     return BothParties(
         outputs=results[1].outputs,
         values={name: _together(types[name], [s[name] for s in shares if name in s]) for name in watched},

@@ -44,6 +44,7 @@ class Request:
     ranges: Path | None = None
     formats: Formats = field(default_factory=Formats)
     network: Network = NETWORKS["lan"]
+    check_ranges: bool = False
 
 
 def compile_model(request: Request, tell: Tell, progress: Progress = lambda done, total: None) -> Compiled:
@@ -61,7 +62,8 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     ranges, internals = widened(calibration, request.formats.safety)
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
     lowering = Lower(ranges, internals, reveals, request.formats)
-    program = run(pipeline(lowering), imported.program, lambda name, program: dumps.append((name, program)))
+    passes = pipeline(lowering, request.check_ranges)
+    program = run(passes, imported.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
     cost = cost_of(program)
     compiled = Compiled(
@@ -120,6 +122,7 @@ def _options(request: Request) -> dict[str, Any]:
         "reveals": request.reveals,
         "correlations": "dealer",
         "formats": vars(request.formats),
+        **({"check_ranges": True} if request.check_ranges else {}),
     }
 
 

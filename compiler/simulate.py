@@ -13,6 +13,7 @@ import numpy as np
 
 from mpcc.compiler.dumps import read_share_program
 from mpcc.ir.program import Operation, Program, Value
+from mpcc.ir.range_checks import refuse_exceeded, take_exceeded
 from mpcc.ir.types import RingType
 from mpcc.runtime.program_folder import LOCAL_MODEL_NAME, WEIGHTS_NAME, load_program_folder
 from mpcc.runtime.protocols import protocols
@@ -28,7 +29,8 @@ def simulate(folder: Path, inputs: Arrays, *, watch: Watch | None = None) -> Arr
     """The program's outputs by name, decoded, in the dtypes of the graph.
 
     `inputs` are the client's, by graph input name. `watch` sees every value's integers as they are computed.
-    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for bad inputs.
+    Raises MPC-R020.. for a damaged folder, MPC-C060 for one without dumps, MPC-R044 for bad inputs,
+    MPC-R045 when the program checks its ranges and a value leaves one.
     """
     manifest = load_program_folder(folder).manifest
     program = read_share_program(folder)
@@ -37,10 +39,11 @@ def simulate(folder: Path, inputs: Arrays, *, watch: Watch | None = None) -> Arr
     weights = load_arrays(folder / "party0" / WEIGHTS_NAME)
     constants = load_arrays(folder / "party1" / CONSTANTS_NAME)
     integers = evaluate(program, Sources(arrays, weights, constants), watch)
+    refuse_exceeded(take_exceeded(program.attributes, integers))
     dtypes = {entry["name"]: entry["dtype"] for entry in manifest["outputs"]}
     return {
-        name: np.asarray(decode(integers[name], ring(value).fraction), dtype=dtypes[name])
-        for name, value in program.outputs.items()
+        name: np.asarray(decode(array, ring(program.outputs[name]).fraction), dtype=dtypes[name])
+        for name, array in integers.items()
     }
 
 

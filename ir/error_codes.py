@@ -77,6 +77,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-P013": "attention scores reach too far for the secret maximum",
     "MPC-P014": "an attention mask depends on secret values of both parties",
     "MPC-P015": "an activation's calibrated range is too wide for its series",
+    "MPC-P016": "a reciprocal or root is taken of values that span too many magnitudes",
     "MPC-P020": "a value needs a ring wider than 64 bits",
     # R: transport
     "MPC-R001": "the listening address cannot be bound: the port is in use or not allowed",
@@ -113,6 +114,8 @@ ERROR_CODES: dict[str, str] = {
     # R: arrays of the program
     "MPC-R043": "the weights or constants of a party cannot be read",
     "MPC-R044": "what the client computes from its inputs is not usable",
+    # R: range checks
+    "MPC-R045": "a value left the range that the program was compiled for",
     # S: correlation stores
     "MPC-S001": "the store is missing or is not a store",
     "MPC-S002": "the store's index is not readable",

@@ -56,6 +56,10 @@ class Range:
     def magnitude(self) -> float:
         return max(abs(self.low), abs(self.high))
 
+    def symmetric(self) -> Range:
+        """The smallest range around 0 that holds this one and its negative."""
+        return Range(-self.magnitude, self.magnitude)
+
     def join(self, other: Range) -> Range:
         return Range(min(self.low, other.low), max(self.high, other.high))
 

@@ -27,12 +27,17 @@ SOURCE_KINDS = ("client_input", "server_input", "one_hot_input", "weight", "cons
 
 def assign_rings(program: Program) -> Program:
     """The program with the narrowest rings. Raises MPC-P020 when a value needs more than 64 bits."""
-    limits = _limits(program)
-    demand, truncated = _demands(program, limits)
+    demand, truncated = _demands(program, limits_of(program))
     return _rebuild(program, demand, truncated)
 
 
-def _limits(program: Program) -> dict[Value, int]:
+def truncations(program: Program) -> list[Operation]:
+    """The shifts that become truncations, in the program's order."""
+    _, truncated = _demands(program, limits_of(program))
+    return [operation for operation in program.operations if operation in truncated]
+
+
+def limits_of(program: Program) -> dict[Value, int]:
     """The widest ring that a value's producers compute well."""
     limits: dict[Value, int] = {}
     for operation in program.operations:

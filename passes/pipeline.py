@@ -10,8 +10,10 @@ from mpcc.ir.program import Program
 from mpcc.ir.types import Range
 from mpcc.ir.verifier import verify
 from mpcc.passes.assign_rings import assign_rings
+from mpcc.passes.check_ranges import check_ranges
 from mpcc.passes.lower import Formats, lower
 from mpcc.passes.lower.context import ShareOf
+from mpcc.passes.lower.reliance import Reliances
 from mpcc.passes.remove_dead import remove_dead
 
 
@@ -19,7 +21,7 @@ from mpcc.passes.remove_dead import remove_dead
 class Lower:
     """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets which output.
 
-    `shares` collects which share stands for which tensor-stage value.
+    `shares` collects which share stands for which tensor-stage value, `reliances` what the protocols count on.
     """
 
     ranges: dict[str, Range]
@@ -27,11 +29,14 @@ class Lower:
     reveals: dict[str, str]
     formats: Formats = field(default_factory=Formats)
     shares: dict[str, ShareOf] = field(default_factory=dict)
+    reliances: Reliances = field(default_factory=Reliances)
     name: str = "lower"
 
     def __call__(self, program: Program) -> Program:
         check_legality(program, RECOGNISED)
-        lowered = lower(program, self.ranges, self.internals, self.reveals, self.formats, self.shares)
+        lowered = lower(
+            program, self.ranges, self.internals, self.reveals, self.formats, self.shares, self.reliances
+        )
         verify(lowered, rings_assigned=False)
         return lowered
 
@@ -47,6 +52,19 @@ class RemoveDead:
 
 
 @dataclass(frozen=True)
+class CheckRanges:
+    """A bit a layer that tells whether a value left its range; `reliances` are what lowering collected."""
+
+    reliances: Reliances
+    name: str = "check-ranges"
+
+    def __call__(self, program: Program) -> Program:
+        checked = check_ranges(program, self.reliances)
+        verify(checked, rings_assigned=False)
+        return checked
+
+
+@dataclass(frozen=True)
 class AssignRings:
     """Ring widths and truncations."""
 
@@ -58,14 +76,15 @@ class AssignRings:
         return assigned
 
 
-Pass = Lower | RemoveDead | AssignRings
+Pass = Lower | RemoveDead | CheckRanges | AssignRings
 
 
-def pipeline(lowering: Lower) -> list[Pass]:
-    """The list. Scheduling and the split into party programs follow in the backend, which writes what they make."""
+def pipeline(lowering: Lower, check: bool = False) -> list[Pass]:
+    """The list; with `check` the program also checks its ranges. Scheduling and the split into party programs follow in the backend, which writes what they make."""
     return [
         lowering,  # first: everything after it works on protocols, and needs the ranges it puts into types
         RemoveDead(),  # before rings, so that what nobody uses demands no bits
+        *([CheckRanges(lowering.reliances)] if check else []),  # before rings: checks need some bits more
         AssignRings(),  # last: it needs to see every opening
     ]
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
+from mpcc.ir.range_checks import take_exceeded
 from mpcc.ir.verifier import verify
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime import weight_differences
@@ -53,6 +54,7 @@ def execute(
     with channel.meter.counting("setup"):
         if folder.party == 0:
             assert session.weight_mask_seed is not None and folder.weights_sha256 is not None
+            interpreter.load_weights()
             weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)
         else:
             interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
@@ -64,6 +66,7 @@ def execute(
     if watched is not None:
         watched.clear()
         watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
+    exceeded = take_exceeded(program.attributes, integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
     nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results and o.kind != "finish"}
@@ -72,4 +75,4 @@ def execute(
     ]
     dtypes = {spec.name: spec.dtype for spec in folder.outputs}
     typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
-    return ExecutionResult(typed, counters)
+    return ExecutionResult(typed, counters, exceeded)

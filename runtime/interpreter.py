@@ -89,6 +89,12 @@ class Interpreter:
             weight = self._sources(producers[operation.operands[1]]).view(np.uint64)
             yield pack(weight - weight_mask(weight_mask_seed, operation), ring_type(operation).ring)
 
+    def load_weights(self) -> None:
+        """Party 0, offline: encodes every weight, so that the online phase finds them ready."""
+        for operation in self._operations:
+            if operation.kind == "weight":
+                self._sources(operation)
+
     def prepare(self, differences: bytes | memoryview) -> None:
         """Party 1, offline: its masks of served values and its whole shares of linear results."""
         served: dict[Value, Served] = {}

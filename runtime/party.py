@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_outputs
 from mpcc.runtime.command import FAILURE, AddressType, events_option, run_command
 from mpcc.runtime.events import Events
@@ -92,6 +93,7 @@ def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> 
             channel = listener.accept(timeout, wait=timeout if once else None)
             try:
                 result = run_session(program, channel, store, executor, inputs, _progress(events))
+                refuse_exceeded(result.exceeded)
             except MpccError as error:
                 if once:
                     raise
@@ -124,6 +126,7 @@ def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> No
     store = Store(options["store"], program.party, program.program_hash)
     channel = connect(options["connect"], options["timeout"])
     result = run_session(program, channel, store, executor, inputs, _progress(events))
+    refuse_exceeded(result.exceeded)  # after the session's end: the other party must not see it fail
     write_outputs(options["output"], result.outputs)
     _report_session(1, result, options["report"], events)
 

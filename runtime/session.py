@@ -42,10 +42,13 @@ class OperationCounters:
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """`outputs` holds what this party may learn, by graph output name."""
+    """`outputs` holds what this party may learn, by graph output name; `exceeded` the layers in which a value left its
+    range, if the program checks them and tells this party.
+    """
 
     outputs: Arrays
     operations: list[OperationCounters] = field(default_factory=list)
+    exceeded: tuple[str, ...] = ()
 
 
 Executor = Callable[[PartyFolder, Channel, Session, Arrays | None, Progress], ExecutionResult]
@@ -64,6 +67,7 @@ class SessionResult:
     payload_bytes: int
     setup: Counters
     online: Counters
+    exceeded: tuple[str, ...] = ()
 
 
 def run_session(
@@ -101,6 +105,7 @@ def run_session(
         len(session.payload),
         counters["setup"],
         counters["online"],
+        result.exceeded,
     )
 
 

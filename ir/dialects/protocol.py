@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpcc.ir.dialects.base import broadcast, expect_count, integer, integers, register, ring
-from mpcc.ir.dialects.share import ShareOperation
+from mpcc.ir.dialects.share import LINEAR, ShareOperation
 from mpcc.ir.program import Attributes
 from mpcc.ir.types import RingType, Sharing, Type
 
@@ -15,8 +15,8 @@ SINE_TABLE_FRACTION = 30
 
 
 def _share(types: list[Type], index: int, bits: int) -> RingType:
-    """A share operand whose ring holds at least `bits` bits."""
-    x = ring(types, index, Sharing.SHARE, Sharing.PRIVATE0, Sharing.PRIVATE1)
+    """A share operand, or a value that somebody knows, whose ring holds at least `bits` bits."""
+    x = ring(types, index, *LINEAR)
     if x.ring < bits:
         raise ValueError(f"operand {index} lives in a ring of {x.ring} bits, {bits} are needed")
     return x

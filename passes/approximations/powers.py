@@ -27,8 +27,11 @@ class Power:
         return tuple(m**-self.exponent for m in self.scales)
 
 
-def power(exponent: float, low: float, high: float, steps: int = 8) -> Power:
-    """Approximation of q^exponent for q in [low, high]; outside, the end pieces go on. Raises ValueError if low <= 0."""
+def power(exponent: float, low: float, high: float, steps: int = 8, square_bits: int = 12) -> Power:
+    """Approximation of q^exponent for q in [low, high]; outside, the end pieces go on. Raises ValueError if low <= 0.
+
+    c_2 has `square_bits` fraction bits; c_0 and c_1 are fitted to what remains, which makes few of them enough.
+    """
     if not 0 < low < high:
         raise ValueError(f"a power needs a positive range, got [{low}, {high}]")
     count = max(1, math.ceil(steps * math.log2(high / low)) - 1)
@@ -36,7 +39,8 @@ def power(exponent: float, low: float, high: float, steps: int = 8) -> Power:
     thresholds = tuple(low * ratio**i for i in range(1, count + 1))
     scales = tuple(1 / (low * ratio**i) for i in range(count + 1))
     nodes = (ratio - 1) / 2 * (1 + np.cos(np.pi * (np.arange(3) + 0.5) / 3))
-    c2, c1, c0 = np.polyfit(nodes, (1 + nodes) ** exponent, 2)
+    c2 = np.rint(np.polyfit(nodes, (1 + nodes) ** exponent, 2)[0] * 2.0**square_bits) / 2.0**square_bits
+    c1, c0 = np.polyfit(nodes, (1 + nodes) ** exponent - c2 * nodes**2, 1)
     grid = np.linspace(0, ratio - 1, 1000)
     error = float(np.abs((c0 + c1 * grid + c2 * grid**2) / (1 + grid) ** exponent - 1).max())
     return Power(exponent, thresholds, scales, (float(c0), float(c1), float(c2)), error)

@@ -54,6 +54,7 @@ def _series(context: Context, operation: Operation, name: str) -> tuple[Value, V
             where=", ".join(operation.onnx_nodes) or None,
             remedy="check the calibration inputs: so wide a range is unusual",
         )
+    context.rely(x, Range(-series.radius, series.radius))
     fraction = min(ARGUMENT_FRACTION, ARGUMENT_BITS - series.period_log2)
     narrow = context.at_fraction(x, fraction)
     value = context.emit(
@@ -94,6 +95,7 @@ def lower_relu(context: Context, operation: Operation) -> Lowered:
     fraction = min(ring_of(x).fraction, context.formats.activation)
     if ring_of(x).range is None:
         x = context.emit("reinterpret", x, fraction=ring_of(x).fraction, extent=extent)
+    context.rely(x, extent.symmetric())
     narrow = context.at_fraction(x, fraction)
     bits = math.ceil(math.log2(extent.magnitude * 2**fraction + 1)) + 2
     negative = context.emit("open_bits", comparison(context, narrow, bits, (0,)))

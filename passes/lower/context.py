@@ -6,15 +6,17 @@ Rings are not decided here: every result has the widest ring, `assign_rings` nar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mpcc.ir.dialects import definition
+from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view
 from mpcc.ir.diagnostics import MpccError
-from mpcc.ir.program import Attribute, Builder, Operation, Program, Stage, Value
+from mpcc.ir.program import Attribute, Attributes, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import Range, RingType, Sharing, Visibility
+from mpcc.passes.lower.reliance import Reliance, Reliances
 
 UNDECIDED = 64  # width of an opening that assign_rings decides
 SLACK = 1  # an opening or a truncation needs |x| < 2^(k-2): one bit beyond two's complement
@@ -83,6 +85,25 @@ def bits_for(extent: Range, fraction: int) -> int:
     return max(2, math.ceil(math.log2(scaled + 1)) + 1) + SLACK
 
 
+def emit_widest(
+    builder: Builder,
+    kind: str,
+    operands: Sequence[Value],
+    attributes: Attributes,
+    extent: Range | None = None,
+    nodes: Sequence[str] = (),
+) -> Value:
+    """Append an operation at its widest ring; `extent` is the range of the real value."""
+    cls = definition(Stage.SHARE, kind)
+    cls.check_attributes(attributes)
+    (inferred,) = cls.infer([o.type for o in operands], attributes)
+    assert isinstance(inferred, RingType)
+    # rings are undecided until assign_rings: a shift is shown as if it did not narrow
+    width = UNDECIDED if inferred.sharing is Sharing.SHARE else inferred.ring
+    kept = replace(inferred, ring=width, range=extent if extent is not None else inferred.range)
+    return builder.append(kind, operands, attributes, [kept], nodes).result
+
+
 @dataclass
 class Context:
     """The program under construction. `ranges` gives a tensor value's range by name, `internals` a range inside its
@@ -92,6 +113,7 @@ class Context:
     ranges: dict[str, Range]
     internals: dict[tuple[str, str], Range]
     formats: Formats = field(default_factory=Formats)
+    reliances: Reliances = field(default_factory=Reliances)
 
     def __post_init__(self) -> None:
         self.builder = Builder(self.source.name, Stage.SHARE)
@@ -105,14 +127,7 @@ class Context:
 
     def emit(self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute) -> Value:
         """Append an operation at its widest ring; `extent` is the range of the real value."""
-        cls = definition(Stage.SHARE, kind)
-        cls.check_attributes(attributes)
-        (inferred,) = cls.infer([o.type for o in operands], attributes)
-        assert isinstance(inferred, RingType)
-        # rings are undecided until assign_rings: a shift is shown as if it did not narrow
-        width = UNDECIDED if inferred.sharing is Sharing.SHARE else inferred.ring
-        kept = replace(inferred, ring=width, range=extent if extent is not None else inferred.range)
-        return self.builder.append(kind, operands, attributes, [kept], self.nodes).result
+        return emit_widest(self.builder, kind, operands, attributes, extent, self.nodes)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
         """A value made at most once for its key."""
@@ -129,11 +144,14 @@ class Context:
         extent = Range(float(np.min(array)), float(np.max(array))) if encoded.size else None
         return self.emit("constant", name=name, fraction=fraction, shape=encoded.shape, extent=extent)
 
-    def weight(self, array: np.ndarray, fraction: int) -> Value:
-        """Party 0's array, kept in floating point and rounded when the program is loaded."""
+    def weight(self, array: np.ndarray, fraction: int, extent: Range | None = None) -> Value:
+        """Party 0's array, kept in floating point and rounded when the program is loaded.
+
+        `extent` is its calibrated range, never taken from the array: widths of openings follow it and are public.
+        """
         kept = np.asarray(array, dtype=np.float32)
         name = self._store(kept)
-        return self.emit("weight", name=name, fraction=fraction, shape=kept.shape)
+        return self.emit("weight", name=name, fraction=fraction, shape=kept.shape, extent=extent)
 
     def _store(self, array: np.ndarray) -> str:
         name = f"c{self._constants}"
@@ -142,8 +160,11 @@ class Context:
         return name
 
     def tensor_constant(self, value: Value) -> np.ndarray | None:
-        """The array of a tensor-stage constant, else None."""
+        """The array of a tensor-stage constant or of a view of one, else None."""
         producer = self.producers[value]
+        if producer.kind in VIEW_ATTRIBUTES:
+            array = self.tensor_constant(producer.operands[0])
+            return None if array is None else apply_view(producer.kind, array, producer.attributes)
         return self.source.constants[str(producer.attributes["name"])] if producer.kind == "constant" else None
 
     def visibility(self, value: Value) -> Visibility:
@@ -168,6 +189,10 @@ class Context:
                 remedy="give inputs with --calibrate, or a complete file with --ranges",
             )
         return extent
+
+    def rely(self, share: Value, extent: Range) -> None:
+        """The operation under way is right only where the share lies within `extent`: for `--check-ranges`."""
+        self.reliances.checked.append(Reliance(share, extent, self.nodes))
 
     # ---- shares of tensor-stage values
 
@@ -231,13 +256,14 @@ def lower(
     reveals: dict[str, str],
     formats: Formats | None = None,
     shares: dict[str, ShareOf] | None = None,
+    reliances: Reliances | None = None,
 ) -> Program:
     """The share-stage program, at the widest rings. `reveals` maps output names to party0, party1 or public.
 
-    `shares`, if given, is filled by names of tensor-stage values.
+    `shares`, if given, is filled by names of tensor-stage values; `reliances` with what the protocols count on.
     Raises MpccError: MPC-P010 (no range), MPC-P011 (no lowering), and what the rules raise.
     """
-    context = Context(source, ranges, internals, formats or Formats())
+    context = Context(source, ranges, internals, formats or Formats(), reliances or Reliances())
     for operation in source.operations:
         context.nodes = operation.onnx_nodes
         rule = rules.get(operation.kind)

@@ -8,7 +8,7 @@ from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, integers
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Visibility
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
-from mpcc.passes.lower.products import multiply, relative_fraction, times_public
+from mpcc.passes.lower.products import factor_fraction, multiply, relative_fraction, times_public
 
 SUM_BITS = 44  # integer and fraction bits above which a sum is taken at fewer fraction bits
 
@@ -28,14 +28,15 @@ def lower_input(context: Context, operation: Operation) -> Lowered:
 @lowers("constant")
 def lower_constant(context: Context, operation: Operation) -> Lowered:
     array = context.source.constants[str(operation.attributes["name"])]
-    public = context.visibility(operation.result) is Visibility.PUBLIC
-    make = context.public if public else context.weight
-    return Lowered(
-        context.once(
-            ("constant", operation.result),
-            lambda: make(np.asarray(array, dtype=np.float64), context.formats.activation + context.formats.weight),
-        )
-    )
+    fraction = context.formats.activation + context.formats.weight
+    return Lowered(encoded(context, operation.result, np.asarray(array, dtype=np.float64), fraction))
+
+
+def encoded(context: Context, value: Value, array: np.ndarray, fraction: int) -> Value:
+    """The array of a tensor-stage constant as a source: public only if the constant is."""
+    if context.visibility(value) is Visibility.PUBLIC:
+        return context.public(array, fraction)
+    return context.weight(array, fraction, context.ranges.get(value.name))
 
 
 def _lower_view(context: Context, operation: Operation) -> Lowered:
@@ -80,8 +81,8 @@ def _source_or_share(context: Context, value: Value, share: Value, fraction: int
     array = context.tensor_constant(value)
     if array is None or ring_of(share).fraction == fraction:
         return context.at_fraction(share, fraction)
-    make = context.public if context.visibility(value) is Visibility.PUBLIC else context.weight
-    return context.once(("constant", value, fraction), lambda: make(np.asarray(array, dtype=np.float64), fraction))
+    exact = np.asarray(array, dtype=np.float64)
+    return context.once(("constant", value, fraction), lambda: encoded(context, value, exact, fraction))
 
 
 @lowers("negate")
@@ -131,7 +132,7 @@ def lower_linear(context: Context, operation: Operation) -> Lowered:
         bias = x.bias @ weight + (bias if bias is not None else 0.0)
     if x.gain is not None:
         weight = x.gain[:, None] * weight
-    served = context.served(x.share, context.formats.activation)
+    served = context.served(x.share, factor_fraction(context, x.share))
     operands = [served, context.weight(weight, context.formats.weight)]
     if bias is not None:
         operands.append(context.weight(bias, ring_of(served).fraction + context.formats.weight))
@@ -168,9 +169,8 @@ def _extent(value: Value):  # type: ignore[no-untyped-def]
 
 
 def _matmul(context: Context, a: Value, b: Value, extent: object, left_fraction: int | None = None) -> Value:
-    activation = context.formats.activation
-    x = _opened_at_root(context, a, min(ring_of(a).fraction, left_fraction or activation))
-    y = _opened_at_root(context, b, min(ring_of(b).fraction, activation))
+    x = _opened_at_root(context, a, min(ring_of(a).fraction, left_fraction or factor_fraction(context, a)))
+    y = _opened_at_root(context, b, factor_fraction(context, b))
     return context.emit("matmul", x, y, extent=extent)  # type: ignore[arg-type]
 
 

@@ -10,13 +10,16 @@ import math
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
-from mpcc.passes.lower.products import multiply, open_for_product, relative_fraction, segmented_power, square
+from mpcc.passes.lower.products import known, multiply, open_for_product, relative_fraction, segmented_power, square
 
 LOW_ROOM = 4.0  # below the smallest mean square: segments cost bits a row only
 MAX_EXTRA_BITS = 8  # fraction bits given to a normalisation's argument beyond the activation's
+SPAN = 2.0**26  # from the largest mean square down: rows that are smaller on every sample but not zero are refused
+ROUNDING = 1e-12  # a mean square this far below the largest is that of a row of zeros
 
 
 @lowers("layer_norm")
@@ -70,25 +73,42 @@ def _normalise(
 ) -> Value:
     """x * output_scale / sqrt(sum(x^2) + factor * epsilon), where sum(x^2) is `factor` times `mean_square`."""
     last = len(ring_of(x).shape) - 1
-    smallest = math.sqrt((mean_square.low + epsilon) * (factor if output_scale == 1.0 else 1.0))
+    bounds = _sum_bounds(context, mean_square, epsilon, factor)
+    # at its full scale: sqrt(n) times the root mean square
+    smallest = math.sqrt(max((mean_square.low + epsilon) * (factor if output_scale == 1.0 else 1.0), bounds.low / factor))
     activation = context.formats.activation
     fraction = activation + min(MAX_EXTRA_BITS, max(0, math.ceil(-math.log2(smallest))))
     fraction = min(ring_of(x).fraction, fraction)
+    context.rely(x, known(context, x).symmetric())
     opened = open_for_product(context, x, fraction)
-    total = context.emit("sum", square(context, opened), axes=(last,), keepdims=True)
-    shift = factor * epsilon
-    bounds = Range(factor * mean_square.low / LOW_ROOM + shift, factor * mean_square.high + shift)
+    total = context.emit("sum", square(context, opened), axes=(last,), keepdims=True, extent=bounds)
     if epsilon:
-        constant = context.public(np.asarray(shift), ring_of(total).fraction)
-        total = context.emit("add", total, constant)
+        constant = context.public(np.asarray(factor * epsilon), ring_of(total).fraction)
+        total = context.emit("add", total, constant, extent=bounds)
     root = segmented_power(context, total, -0.5, bounds, output_scale)
     extent = ring_of(root).range
     assert extent is not None
     # without gain and bias: |y| <= sqrt(n), and no more than the range over the smallest deviation
-    known = ring_of(x).range
-    bound = output_scale if known is None else min(output_scale, known.magnitude * extent.high)
+    bound = min(output_scale, known(context, x).magnitude * extent.high)
     fractions = (fraction, relative_fraction(extent))
-    return multiply(context, x, root, Range(-bound, bound), fractions)
+    normalised = multiply(context, x, root, Range(-bound, bound), fractions)
+    context.reliances.proven.add(normalised)
+    return normalised
+
+
+def _sum_bounds(context: Context, mean_square: Range, epsilon: float, factor: float) -> Range:
+    """Range of factor * (mean square + epsilon). Rows of zeros stay zero whatever they are multiplied by. Raises MPC-P012."""
+    low, high = factor * (mean_square.low / LOW_ROOM + epsilon), factor * (mean_square.high + epsilon)
+    if mean_square.low <= ROUNDING * mean_square.high:
+        low = max(low, high / SPAN)
+    if low <= 0:
+        raise MpccError(
+            "MPC-P012",
+            "a normalisation met nothing but zeros",
+            where=", ".join(context.nodes) or None,
+            remedy="calibrate with representative inputs",
+        )
+    return Range(low, high)
 
 
 def _with_range(context: Context, x: Value, extent: Range) -> Value:

@@ -6,16 +6,21 @@ import math
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
-from mpcc.ir.types import Range, Sharing, Visibility
+from mpcc.ir.types import Range, Visibility
 from mpcc.passes.approximations.powers import power
 from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
 
 SQUARE = (0, 0, 1)
 NORMALISED_FRACTION = 14  # of z - 1 in powers
-POLYNOMIAL_FRACTION = 38
+SQUARE_BITS = 5  # fraction bits of a polynomial's last coefficient
+POLYNOMIAL_FRACTION = 2 * NORMALISED_FRACTION + SQUARE_BITS
 PRODUCT_FRACTION = 60  # fraction and integer bits of a segmented power's result
+SMALLEST_BITS = 8  # significant bits of its smallest value
+WIDE_BITS = 56  # integer and fraction bits above which a public product takes fewer fraction bits of its operand
 RELATIVE_BITS = 16
+POWER_ROOM = 1.125  # a segmented power loses its accuracy slowly beyond its range
 
 
 def known(context: Context, share: Value) -> Range:
@@ -34,6 +39,13 @@ def product_fraction(context: Context, share: Value) -> int:
     extent = known(context, share)
     wanted = context.formats.activation + max(0, -math.floor(math.log2(extent.magnitude + 1e-30)) - 1)
     return min(ring_of(share).fraction, wanted, 24)
+
+
+def factor_fraction(context: Context, share: Value) -> int:
+    """Fraction bits at which a factor of a product with weights is served, or opened for a matrix product."""
+    if ring_of(share).range is None:
+        return min(ring_of(share).fraction, context.formats.activation)
+    return product_fraction(context, share)
 
 
 def multiply(context: Context, a: Value, b: Value, extent: Range, fractions: tuple[int, int] | None = None) -> Value:
@@ -73,9 +85,11 @@ def segmented_power(context: Context, q: Value, exponent: float, extent: Range, 
     """scale * q^exponent for a share q > 0 whose real range is `extent`: 4 ticks. q <= 0 gives a finite value.
 
     Compare with all thresholds, scale by the selected power to z in [1, 2^(1/8)), a quadratic in z - 1 times the
-    selected output scale.
+    selected output scale. Raises MPC-P016 where the range is too wide for the smallest results.
     """
-    approximation = power(exponent, extent.low, extent.high)
+    extent = Range(extent.low, max(extent.high, 2 * extent.low))
+    context.rely(q, Range(extent.low / POWER_ROOM, extent.high * POWER_ROOM))
+    approximation = power(exponent, extent.low, extent.high, square_bits=SQUARE_BITS)
     low_log2, high_log2 = math.log2(extent.low), math.log2(extent.high)
     compare_fraction = math.ceil(7 - low_log2)
     narrow = context.at_fraction(q, min(compare_fraction, ring_of(q).fraction))
@@ -103,6 +117,13 @@ def segmented_power(context: Context, q: Value, exponent: float, extent: Range, 
     outputs = tuple(scale * o for o in approximation.outputs())
     result_extent = Range(min(outputs) * 0.5, max(outputs) * 1.5)
     ft = PRODUCT_FRACTION - POLYNOMIAL_FRACTION - math.ceil(math.log2(max(outputs))) - 1
+    if min(outputs) * 2.0**ft < 2**SMALLEST_BITS:
+        raise MpccError(
+            "MPC-P016",
+            f"a power of values from {extent.low:.3g} to {extent.high:.3g} spans too many magnitudes",
+            where=", ".join(context.nodes) or None,
+            remedy="check the calibration inputs, or add an epsilon to the smallest values",
+        )
     coefficients = tuple(
         round(c * 2.0 ** (POLYNOMIAL_FRACTION - i * NORMALISED_FRACTION))
         for i, c in enumerate(approximation.polynomial)
@@ -144,18 +165,38 @@ def lower_mul(context: Context, operation: Operation) -> Lowered:
     constant = context.tensor_constant(b)
     x = context.plain_share(a)
     if constant is None:
-        return Lowered(multiply(context, x, context.plain_share(b), extent))
-    if context.visibility(b) is Visibility.PARTY0:
-        return Lowered(_times_weight(context, x, constant, ring_of(x).shape, extent))
+        return Lowered(multiply(context, _relied_on(context, x), _relied_on(context, context.plain_share(b)), extent))
+    return Lowered(_times_constant(context, x, constant, context.visibility(b), extent))
+
+
+def _times_constant(context: Context, x: Value, constant: np.ndarray, known_to: Visibility, extent: Range) -> Value:
+    """x times the array of a tensor-stage constant; public arithmetic only if everybody knows it."""
+    shape = np.broadcast_shapes(ring_of(x).shape, constant.shape)
+    if known_to is not Visibility.PUBLIC:
+        return _times_weight(context, x, constant, shape, extent)
     if constant.size == 1 and _is_power_of_two(float(constant.reshape(-1)[0])):
-        return Lowered(_times_power_of_two(context, x, float(constant.reshape(-1)[0]), extent))
-    return Lowered(times_public(context, x, constant, extent))
+        moved = _times_power_of_two(context, x, float(constant.reshape(-1)[0]), extent)
+        return moved if ring_of(x).shape == shape else context.emit("reshape", moved, shape=shape)
+    return times_public(context, x, constant, extent)
+
+
+def _relied_on(context: Context, share: Value) -> Value:
+    """A factor of a product, which opens it in as many bits as its range needs."""
+    context.rely(share, known(context, share).symmetric())
+    return share
 
 
 def times_public(context: Context, x: Value, constant: np.ndarray, extent: Range) -> Value:
-    """x times a public array, whose fraction bits give its largest entry 14 significant bits (exact where it can)."""
-    largest = float(np.abs(constant).max()) or 1.0
+    """x times a public array, whose fraction bits give its largest entry 14 significant bits (exact where it can).
+
+    Where x has many fraction bits, as powers have, it gives up those that the product has no room for.
+    """
+    largest = float(np.abs(constant).max(initial=0.0)) or 1.0
     fraction = context.formats.weight - math.floor(math.log2(largest)) - 1
+    if ring_of(x).range is not None:
+        excess = bits_for(extent, ring_of(x).fraction + fraction) - WIDE_BITS
+        spare = ring_of(x).fraction - product_fraction(context, x)
+        x = context.at_fraction(x, ring_of(x).fraction - max(0, min(excess, spare)))
     while fraction > 0 and np.array_equal(np.rint(constant * 2.0 ** (fraction - 1)), constant * 2.0 ** (fraction - 1)):
         fraction -= 1
     return context.emit("mul_public", x, context.public(constant, max(0, fraction)), extent=extent)
@@ -172,16 +213,15 @@ def _times_power_of_two(context: Context, x: Value, factor: float, extent: Range
 
 
 def _times_weight(context: Context, x: Value, weight: np.ndarray, shape: tuple[int, ...], extent: Range) -> Value:
-    full = np.broadcast_shapes(shape, weight.shape)
-    if full != shape:
-        x = context.emit("expand", x, shape=full)
-    served = context.served(x, context.formats.activation)
+    if ring_of(x).shape != shape:
+        x = context.emit("expand", x, shape=shape)
+    served = context.served(x, factor_fraction(context, x))
     return context.emit("gain", served, context.weight(weight, context.formats.weight), extent=extent)
 
 
 @lowers("square")
 def lower_square(context: Context, operation: Operation) -> Lowered:
-    x = context.plain_share(operation.operands[0])
+    x = _relied_on(context, context.plain_share(operation.operands[0]))
     return Lowered(multiply(context, x, x, context.range_of(operation.result)))
 
 
@@ -194,27 +234,29 @@ def lower_power(context: Context, operation: Operation) -> Lowered:
 
 @lowers("sqrt")
 def lower_sqrt(context: Context, operation: Operation) -> Lowered:
-    x = context.plain_share(operation.operands[0])
-    root = segmented_power(context, x, -0.5, positive(context, operation.operands[0]))
-    return Lowered(_times_relative(context, x, root, context.range_of(operation.result)))
+    extent = positive(context, operation.operands[0])
+    return Lowered(segmented_power(context, context.plain_share(operation.operands[0]), 0.5, extent))
 
 
 @lowers("div")
 def lower_div(context: Context, operation: Operation) -> Lowered:
     a, b = operation.operands
+    extent = context.range_of(operation.result)
+    divisor, dividend = context.tensor_constant(b), context.tensor_constant(a)
+    if divisor is not None and np.all(divisor):
+        x = context.plain_share(a)
+        return Lowered(_times_constant(context, x, 1.0 / divisor, context.visibility(b), extent))
     inverse = segmented_power(context, context.plain_share(b), -1.0, positive(context, b))
-    return Lowered(_times_relative(context, context.plain_share(a), inverse, context.range_of(operation.result)))
-
-
-def _times_relative(context: Context, x: Value, factor: Value, extent: Range) -> Value:
-    fraction = relative_fraction(known(context, factor))
-    return multiply(context, x, factor, extent, (product_fraction(context, x), fraction))
+    fraction = relative_fraction(known(context, inverse))
+    if dividend is not None:
+        narrow = context.at_fraction(inverse, fraction)
+        return Lowered(_times_constant(context, narrow, dividend, context.visibility(a), extent))
+    x = _relied_on(context, context.plain_share(a))
+    return Lowered(multiply(context, x, inverse, extent, (product_fraction(context, x), fraction)))
 
 
 def positive(context: Context, value: Value) -> Range:
     """The range of an argument that must be positive. Raises MPC-P012 when it reaches 0 or below."""
-    from mpcc.ir.diagnostics import MpccError
-
     extent = context.range_of(value)
     if extent.low <= 0:
         raise MpccError(
@@ -224,7 +266,3 @@ def positive(context: Context, value: Value) -> Range:
             remedy="add the model's epsilon inside the function, or calibrate with representative inputs",
         )
     return extent
-
-
-def is_private(value: Value) -> bool:
-    return ring_of(value).sharing in (Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)

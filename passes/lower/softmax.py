@@ -34,9 +34,11 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
     plan = positions(context, raw, top, masked=len(operation.operands) == 2)
     if len(operation.operands) == 2:
         scores = _penalised(context, scores, operation.operands[1], plan.penalty)
+    quantised = context.at_fraction(scores, -plan.unit_log2)
+    context.rely(quantised, Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit))
     reached = context.emit(
         "row_reaches",
-        context.at_fraction(scores, -plan.unit_log2),
+        quantised,
         bits=plan.bits,
         low=plan.low,
         levels=plan.levels,
@@ -90,8 +92,8 @@ class Positions:
         high = math.ceil(top.high / self.unit) + 1
         self.levels = high - self.low
         bottom = math.floor(raw.low / self.unit) - 2
-        # a masked score must leave [low, high] downwards, and not come round to it from below
-        away = high - self.low + 1 if masked else 0
+        # a masked score, however high, must leave [low, high] downwards, and not come round to it from below
+        away = max(high, math.ceil(raw.high / self.unit) + 1) - self.low + 1 if masked else 0
         self.penalty = away * self.unit
         self.bits = max(1, math.ceil(math.log2(high - bottom + away + 1)))
 
@@ -117,7 +119,8 @@ def _penalised(context: Context, scores: Value, keep: Value, penalty: float) -> 
     lower_extent = Range(extent.low - penalty, extent.high) if extent else None
     constant = context.tensor_constant(keep)
     if constant is not None:
-        offset = context.public((np.asarray(constant, dtype=np.float64) - 1.0) * penalty, fraction)
+        make = context.public if context.visibility(keep) is Visibility.PUBLIC else context.weight
+        offset = make((np.asarray(constant, dtype=np.float64) - 1.0) * penalty, fraction)
         return context.emit("add", scores, offset, extent=lower_extent)
     producer = context.producers[keep]
     if producer.kind != "input" or context.visibility(keep) is not Visibility.PARTY1:

@@ -34,7 +34,7 @@ def batched_matmul(a: U64, b: U64, bits: int) -> U64:
     left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(count, *a.shape[-2:])
     right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(count, *b.shape[-2:])
     product = kernels.matmul(
-        np.ascontiguousarray(reduce(left, bits)), np.ascontiguousarray(reduce(right, bits)), bits
+        np.ascontiguousarray(left), np.ascontiguousarray(right), bits
     )
     return product.reshape(*batch, a.shape[-2], b.shape[-1])
 

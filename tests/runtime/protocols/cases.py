@@ -63,11 +63,9 @@ class Setting:
         return self.emit("add", u, v, ring=ring)
 
     def secret(self, x: np.ndarray, fraction: int = 0, ring: int = 64) -> Value:
-        """A share, or a private value of one party where an opening takes one."""
-        holder = self.choices.integer(0, 3)
-        if holder > 1:
-            return self.share(x, fraction, ring)
-        return self.source(("server_input", "client_input")[holder], x, fraction)
+        """A share, or a value that somebody knows: an opening takes all of them."""
+        kind = self.choices.pick(("share", "share", "share", "server_input", "client_input", "constant"))
+        return self.share(x, fraction, ring) if kind == "share" else self.source(kind, x, fraction)
 
     def emit(self, kind: str, *operands: Value, ring: int | None = None, **attributes: Attribute) -> Value:
         """One operation; its result is stated in a narrower `ring` when one is given."""

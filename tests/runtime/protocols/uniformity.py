@@ -9,6 +9,7 @@ from mpcc.runtime.ring import U64
 
 SMALLEST_P = 1e-6
 GROUP_BITS = 4
+STRIDE = 512  # thresholds, planes, levels and harmonics of the tested programs lie a multiple of this apart
 
 
 def p_value(counts: np.ndarray) -> float:
@@ -20,7 +21,8 @@ def p_value(counts: np.ndarray) -> float:
 def assert_uniform(samples: U64, bits: int) -> None:
     """`samples`[.., n] of `bits` bits, independent along the last axis.
 
-    Tested: every bit, the top and the lowest bits together, and neighbours, where a mask used twice shows.
+    Tested: every bit, the top and the lowest bits together, and what lies one or a multiple of `STRIDE`
+    elements apart, where a mask used twice shows.
     """
     assert samples.shape[-1] > 1000
     assert int(samples.max()) >> bits == 0
@@ -33,7 +35,8 @@ def assert_uniform(samples: U64, bits: int) -> None:
         assert p_value(np.bincount(values.reshape(-1).astype(np.int64), minlength=1 << group)) > SMALLEST_P, (
             name
         )
-    assert_independent(samples[..., 1:], samples[..., :-1], bits)
+    for lag in (1, *range(STRIDE, samples.shape[-1], STRIDE)):
+        assert_independent(samples[..., lag:], samples[..., :-lag], bits)
 
 
 def assert_independent(one: U64, other: U64, bits: int) -> None:
