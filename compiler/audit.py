@@ -20,7 +20,10 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.text import count_of, shape_of, size_of, table
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.base import integers
+from mpcc.ir.information_flow import known_to
 from mpcc.ir.program import Operation, Program
+from mpcc.ir.range_checks import OUTPUT, checked_layers
+from mpcc.ir.types import Visibility
 from mpcc.ir.verifier import verify
 from mpcc.runtime.program_folder import PROGRAM_NAME, read_manifest
 from mpcc.runtime.protocols.base import ring_type
@@ -59,6 +62,8 @@ def statement(prog: Path, manifest: dict[str, Any], program: Program) -> dict[st
         "name": program.name,
         "inputs": _inputs(manifest),
         "outputs": _outputs(manifest, program),
+        "checked_layers": checked_layers(program.attributes),
+        "checks_to": _checks_to(program),
         "checked": len(program.operations),
         "weights": len({o.attributes["name"] for o in weights}),
         "weight_elements": count_of(sum(_elements(o) for o in weights)),
@@ -101,6 +106,14 @@ def _outputs(manifest: dict[str, Any], program: Program) -> list[dict[str, Any]]
         }
         for entry in manifest["outputs"]
     ]
+
+
+def _checks_to(program: Program) -> str:
+    """Who learns the range checks; empty for a program without them."""
+    value = program.outputs.get(OUTPUT)
+    return "" if value is None else {Visibility.PARTY0: "party 0", Visibility.PARTY1: "party 1"}.get(
+        known_to(value.type), "both parties"
+    )
 
 
 def _elements(operation: Operation) -> int:

@@ -36,6 +36,7 @@ _MEASURED_INPUT = (
     "square",
 )
 _GENERATED = 8
+ROUNDING = 1e-12  # of the largest mean square: what float64 makes of a row of zeros
 
 
 @dataclass
@@ -47,7 +48,7 @@ class Calibration:
     which is what one can subtract without knowing the mask), `score_minus_max` (kept), `row_sum` (of
     exp(score - max) over kept). layer_norm: `centred`, `variance` (no epsilon). rms_norm: `mean_square`;
     l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations: `input`. Rows without any kept
-    position are left out.
+    position are left out, and of squares the rows of zeros.
     """
 
     ranges: dict[str, Interval] = field(default_factory=dict)
@@ -162,15 +163,21 @@ def measure_internals(result: Calibration, operation: Operation, operands: list[
     elif operation.kind == "layer_norm":
         centred = x - x.mean(axis=-1, keepdims=True)
         result.add_internal(name, "centred", centred)
-        result.add_internal(name, "variance", np.square(centred).mean(axis=-1))
+        result.add_internal(name, "variance", _nonzero(np.square(centred).mean(axis=-1)))
     elif operation.kind == "rms_norm":
-        result.add_internal(name, "mean_square", np.square(x).mean(axis=-1))
+        result.add_internal(name, "mean_square", _nonzero(np.square(x).mean(axis=-1)))
     elif operation.kind == "l2_normalize":
-        result.add_internal(name, "sum_square", np.square(x).sum(axis=-1))
+        result.add_internal(name, "sum_square", _nonzero(np.square(x).sum(axis=-1)))
     elif operation.kind == "div":
         result.add_internal(name, "divisor", operands[1])
     elif operation.kind in _MEASURED_INPUT:
         result.add_internal(name, "input", x)
+
+
+def _nonzero(squares: np.ndarray) -> np.ndarray:
+    """Without rows of zeros, up to rounding: a normalisation leaves them zero whatever it multiplies them by."""
+    kept = squares[squares > ROUNDING * squares.max(initial=0.0)]
+    return kept if kept.size else squares
 
 
 def _measure_softmax(result: Calibration, name: str, x: np.ndarray, factor: np.ndarray) -> None:

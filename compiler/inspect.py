@@ -90,6 +90,7 @@ def _text_values(manifest: dict[str, Any], summary: Summary, program: Program) -
         "count": count_of,
         "recognised": manifest["recognised"],
         "outputs": manifest["outputs"],
+        "check_ranges": "check_ranges" in manifest["program"]["options"],
         "passes": table(
             ("pass", "stage", "operations"), [(p.name, p.stage, p.operations) for p in summary.passes]
         ),

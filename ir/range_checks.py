@@ -6,7 +6,7 @@ the program was compiled for. It is taken out before anyone sees the outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 
 import numpy as np
 
@@ -18,8 +18,8 @@ ATTRIBUTE = "range_checks"  # the program's attribute with the names of the chec
 _SHOWN = 8
 
 
-def checked_layers(attributes: Mapping[str, object] | Attributes) -> tuple[str, ...]:
-    """The last ONNX node of each checked layer; none for a program without checks."""
+def checked_layers(attributes: Attributes) -> tuple[str, ...]:
+    """The last ONNX node of each checked layer, in the order of computation; none for a program without checks."""
     names = attributes.get(ATTRIBUTE, ())
     return tuple(map(str, names)) if isinstance(names, tuple) else ()
 
@@ -40,5 +40,6 @@ def refuse_exceeded(layers: tuple[str, ...]) -> None:
             "MPC-R045",
             "values left the range that the program was compiled for, so its outputs may be wrong",
             where=", ".join(layers[:_SHOWN]) + more,
-            remedy="check the inputs, or compile again with inputs like these among those of --calibrate",
+            remedy="check the input of the first node named, the others may only follow from it; "
+            "or compile again with inputs like these among those of --calibrate",
         )

@@ -12,7 +12,8 @@ from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime import weight_differences
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
-from mpcc.runtime.interpreter import Interpreter, output_fractions
+from mpcc.runtime.correlations.prefetch import Prefetch
+from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
@@ -49,20 +50,17 @@ def execute(
             f"the session holds {len(session.payload)} bytes of correlations, the program draws {length}",
             remedy="deal again for this program: mpcc deal",
         )
-    correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
-    interpreter = Interpreter(program, folder.party, sources, correlations)
-    with channel.meter.counting("setup"):
-        if folder.party == 0:
-            assert session.weight_mask_seed is not None and folder.weights_sha256 is not None
-            interpreter.load_weights()
-            weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)
-        else:
-            interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
-        channel.synchronise()
     watch = {_WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())}
     program.outputs.update(watch)
-    with channel.meter.counting("online"):
-        integers = interpreter.run(channel.exchange, progress)
+    correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
+    with Prefetch(correlations, online_draws(program, folder.party)) as prefetch:
+        interpreter = Interpreter(program, folder.party, sources, prefetch)
+        with channel.meter.counting("setup"):
+            _set_up(interpreter, channel, session, folder)
+            prefetch.wait()
+            channel.synchronise()
+        with channel.meter.counting("online"):
+            integers = interpreter.run(channel.exchange, progress)
     if watched is not None:
         watched.clear()
         watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
@@ -76,3 +74,13 @@ def execute(
     dtypes = {spec.name: spec.dtype for spec in folder.outputs}
     typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
     return ExecutionResult(typed, counters, exceeded)
+
+
+def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:
+    """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
+    if folder.party == 1:
+        interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
+        return
+    assert session.weight_mask_seed is not None and folder.weights_sha256 is not None
+    interpreter.load_weights()
+    weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)

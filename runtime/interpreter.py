@@ -17,7 +17,8 @@ from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
-from mpcc.runtime.correlations.slots import Part
+from mpcc.runtime.correlations.prefetch import Prefetch
+from mpcc.runtime.correlations.slots import Part, Slot
 from mpcc.runtime.dealer import weight_mask
 from mpcc.runtime.protocols import linear, openings, protocols
 from mpcc.runtime.protocols.base import Step, pack, packed_bytes, ring_type, unpack
@@ -51,11 +52,18 @@ class Pending:
     result: RuntimeValue = None
 
 
+def online_draws(program: Program, party: int) -> list[tuple[str, list[Slot]]]:
+    """The correlations that the online phase draws, in order. Party 1 draws those of linear layers before."""
+    earlier = ("serve", *LINEAR_KINDS) if party == 1 else ()
+    operations = [o for o in plan.link(program) if o.kind in protocols and o.kind not in earlier]
+    return [(o.result.name, protocols[o.kind].slots(o)) for o in operations]
+
+
 class Interpreter:
     """One party's run of one program with one session's correlations."""
 
     def __init__(
-        self, program: Program, party: int, sources: Sources, correlations: CorrelationSource
+        self, program: Program, party: int, sources: Sources, correlations: CorrelationSource | Prefetch
     ) -> None:
         self.program = program
         self.index = party

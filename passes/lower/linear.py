@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, integers
 from mpcc.ir.program import Operation, Value
-from mpcc.ir.types import Visibility
+from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
 from mpcc.passes.lower.products import factor_fraction, multiply, relative_fraction, times_public
 
@@ -67,13 +69,18 @@ def lower_sum(context: Context, operation: Operation) -> Lowered:
 
 
 def _sum_fraction(context: Context, operation: Operation, parts: list[Value]) -> int:
-    """The largest fraction of the secret parts, unless range and fraction together grow too wide."""
+    """The largest fraction of the secret parts, unless range and fraction together grow too wide; then fewer, down to
+    the activation's."""
     constants = [context.tensor_constant(v) is not None for v in operation.operands]
     fractions = [ring_of(p).fraction for p, c in zip(parts, constants, strict=True) if not c]
-    extent = context.range_of(operation.result)
-    fraction = max(fractions, default=context.formats.activation + context.formats.weight)
-    excess = bits_for(extent, fraction) - SUM_BITS
-    return max(min(fractions, default=fraction), fraction - max(0, excess))
+    widest = max(fractions, default=context.formats.activation + context.formats.weight)
+    least = min(fractions, default=widest)
+    return max(min(least, context.formats.activation), sum_fraction(context.range_of(operation.result), widest))
+
+
+def sum_fraction(extent: Range, fraction: int) -> int:
+    """Fraction bits of a sum that its range leaves room for."""
+    return fraction - max(0, bits_for(extent, fraction) - SUM_BITS)
 
 
 def _source_or_share(context: Context, value: Value, share: Value, fraction: int) -> Value:
@@ -96,11 +103,13 @@ def lower_negate(context: Context, operation: Operation) -> Lowered:
 def lower_reduction(context: Context, operation: Operation) -> Lowered:
     share = context.plain_share(operation.operands[0])
     extent = context.range_of(operation.result)
-    total = context.emit("sum", share, extent=extent, **operation.attributes)
-    if operation.kind == "reduce_sum":
-        return Lowered(total)
-    count = ring_of(share).size // max(1, ring_of(total).size)
-    return Lowered(times_public(context, total, np.asarray(1.0 / count), extent))
+    mean = operation.kind == "reduce_mean"
+    count = math.prod(ring_of(share).shape[axis] for axis in integers(operation.attributes, "axes")) if mean else 1
+    whole = Range(extent.low * count, extent.high * count)
+    fraction = ring_of(share).fraction
+    narrow = context.at_fraction(share, max(min(fraction, context.formats.activation), sum_fraction(whole, fraction)))
+    total = context.emit("sum", narrow, extent=whole, **operation.attributes)
+    return Lowered(times_public(context, total, np.asarray(1.0 / count), extent) if mean else total)
 
 
 @lowers("embedding")

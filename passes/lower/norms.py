@@ -18,8 +18,6 @@ from mpcc.passes.lower.products import known, multiply, open_for_product, relati
 
 LOW_ROOM = 4.0  # below the smallest mean square: segments cost bits a row only
 MAX_EXTRA_BITS = 8  # fraction bits given to a normalisation's argument beyond the activation's
-SPAN = 2.0**26  # from the largest mean square down: rows that are smaller on every sample but not zero are refused
-ROUNDING = 1e-12  # a mean square this far below the largest is that of a row of zeros
 
 
 @lowers("layer_norm")
@@ -97,10 +95,8 @@ def _normalise(
 
 
 def _sum_bounds(context: Context, mean_square: Range, epsilon: float, factor: float) -> Range:
-    """Range of factor * (mean square + epsilon). Rows of zeros stay zero whatever they are multiplied by. Raises MPC-P012."""
+    """Range of factor * (mean square + epsilon). Raises MPC-P012."""
     low, high = factor * (mean_square.low / LOW_ROOM + epsilon), factor * (mean_square.high + epsilon)
-    if mean_square.low <= ROUNDING * mean_square.high:
-        low = max(low, high / SPAN)
     if low <= 0:
         raise MpccError(
             "MPC-P012",

@@ -17,6 +17,7 @@ NORMALISED_FRACTION = 14  # of z - 1 in powers
 SQUARE_BITS = 5  # fraction bits of a polynomial's last coefficient
 POLYNOMIAL_FRACTION = 2 * NORMALISED_FRACTION + SQUARE_BITS
 PRODUCT_FRACTION = 60  # fraction and integer bits of a segmented power's result
+WIDE_RECIPROCAL = 2.0**14
 SMALLEST_BITS = 8  # significant bits of its smallest value
 WIDE_BITS = 56  # integer and fraction bits above which a public product takes fewer fraction bits of its operand
 RELATIVE_BITS = 16
@@ -227,9 +228,19 @@ def lower_square(context: Context, operation: Operation) -> Lowered:
 
 @lowers("reciprocal", "rsqrt")
 def lower_power(context: Context, operation: Operation) -> Lowered:
-    exponent = -1.0 if operation.kind == "reciprocal" else -0.5
-    extent = positive(context, operation.operands[0])
-    return Lowered(segmented_power(context, context.plain_share(operation.operands[0]), exponent, extent))
+    x, extent = context.plain_share(operation.operands[0]), positive(context, operation.operands[0])
+    if operation.kind == "reciprocal":
+        return Lowered(reciprocal(context, x, extent))
+    return Lowered(segmented_power(context, x, -0.5, extent))
+
+
+def reciprocal(context: Context, x: Value, extent: Range) -> Value:
+    """1 / x; over many magnitudes as the square of an inverse root, which spans half as many octaves."""
+    if extent.high / extent.low < WIDE_RECIPROCAL:
+        return segmented_power(context, x, -1.0, extent)
+    root = segmented_power(context, x, -0.5, extent)
+    fraction = relative_fraction(known(context, root))
+    return multiply(context, root, root, Range(0.5 / extent.high, 2.0 / extent.low), (fraction, fraction))
 
 
 @lowers("sqrt")
@@ -246,7 +257,7 @@ def lower_div(context: Context, operation: Operation) -> Lowered:
     if divisor is not None and np.all(divisor):
         x = context.plain_share(a)
         return Lowered(_times_constant(context, x, 1.0 / divisor, context.visibility(b), extent))
-    inverse = segmented_power(context, context.plain_share(b), -1.0, positive(context, b))
+    inverse = reciprocal(context, context.plain_share(b), positive(context, b))
     fraction = relative_fraction(known(context, inverse))
     if dividend is not None:
         narrow = context.at_fraction(inverse, fraction)

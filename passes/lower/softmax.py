@@ -32,9 +32,11 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
     # a row whose maximum lies below the tested levels loses its weights: leave room that costs only levels
     top = Range(top.low - LOW_ROOM * (top.high - top.low), top.high)
     plan = positions(context, raw, top, masked=len(operation.operands) == 2)
+    ranked = scores
     if len(operation.operands) == 2:
-        scores = _penalised(context, scores, operation.operands[1], plan.penalty)
-    quantised = context.at_fraction(scores, -plan.unit_log2)
+        ranked = _penalised(context, scores, operation.operands[1], plan.penalty)
+        scores = _penalised(context, scores, operation.operands[1], plan.exclusion)
+    quantised = context.at_fraction(ranked, -plan.unit_log2)
     context.rely(quantised, Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit))
     reached = context.emit(
         "row_reaches",
@@ -50,7 +52,7 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
         coefficients=((plan.low + 1, *[1] * plan.levels),),  # quantised scores are less than a unit off
         fractions=(-plan.unit_log2,),
     )
-    low = raw.low - plan.penalty - top.high - 3 * plan.unit
+    low = raw.low - plan.exclusion - top.high - 3 * plan.unit
     difference = context.emit(
         "sub", context.at_fraction(scores, EXPONENT_FRACTION), context.at_fraction(maximum, EXPONENT_FRACTION)
     )
@@ -95,6 +97,8 @@ class Positions:
         # a masked score, however high, must leave [low, high] downwards, and not come round to it from below
         away = max(high, math.ceil(raw.high / self.unit) + 1) - self.low + 1 if masked else 0
         self.penalty = away * self.unit
+        # what takes any masked score so far below any maximum that its exponential is clipped
+        self.exclusion = raw.high - self.low * self.unit + DOMAIN if masked else 0.0
         self.bits = max(1, math.ceil(math.log2(high - bottom + away + 1)))
 
 

@@ -61,7 +61,7 @@ def client(builder: Builder, name: str, array: np.ndarray) -> Value:
     return builder.emit("input", name=name, visibility="party1", dtype="float", shape=array.shape)
 
 
-def lowered(make: Make, x: np.ndarray, others: dict[str, np.ndarray] | None = None, formats: Formats | None = None) -> Lowered:
+def lowered(make: Make, x: np.ndarray, others: dict[str, np.ndarray] | None = None, formats: Formats | None = None, check: bool = False) -> Lowered:
     """`make` builds the output from `x`, made secret by adding a weight of 0; `others` are more client inputs it may name."""
     builder = Builder("test", Stage.TENSOR)
     secret = builder.emit("add", client(builder, "x", x), constant(builder, np.zeros(1)))
@@ -78,5 +78,5 @@ def lowered(make: Make, x: np.ndarray, others: dict[str, np.ndarray] | None = No
     formats = formats or Formats()
     ranges, internals = widened(calibration, formats.safety)
     stages: dict[str, Program] = {}
-    run(pipeline(Lower(ranges, internals, {}, formats)), builder.program, stages.__setitem__)
+    run(pipeline(Lower(ranges, internals, {}, formats), check), builder.program, stages.__setitem__)
     return Lowered(builder.program, stages, inputs, values[builder.program.outputs["y"]])
