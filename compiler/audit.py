@@ -111,9 +111,10 @@ def _outputs(manifest: dict[str, Any], program: Program) -> list[dict[str, Any]]
 def _checks_to(program: Program) -> str:
     """Who learns the range checks; empty for a program without them."""
     value = program.outputs.get(OUTPUT)
-    return "" if value is None else {Visibility.PARTY0: "party 0", Visibility.PARTY1: "party 1"}.get(
-        known_to(value.type), "both parties"
-    )
+    if value is None:
+        return ""
+    names = {Visibility.PARTY0: "party 0", Visibility.PARTY1: "party 1"}
+    return names.get(known_to(value.type), "both parties")
 
 
 def _elements(operation: Operation) -> int:

@@ -130,6 +130,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-S011": "the store could not be written",
     "MPC-S012": "the correlation plan of the program cannot be read",
     "MPC-S013": "a session holds another number of bytes than the program draws",
+    "MPC-S014": "two correlations of a program would be the same",
     # K: kernels
     "MPC-K001": "an environment variable of the kernels has a value that is not possible here",
 }

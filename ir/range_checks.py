@@ -1,7 +1,7 @@
-"""Range checks of a program (`--check-ranges`): the names under which a program carries them, and their verdict.
+"""Range checks of a program (`--check-ranges`): the names under which it carries them, and their verdict.
 
-Such a program has one output more than its graph: one integer a checked layer, 1 where a value left the range that
-the program was compiled for. It is taken out before anyone sees the outputs.
+Such a program has one output more than its graph: one integer a checked layer, 1 where a value left the range
+that the program was compiled for. It is taken out before anyone sees the outputs.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Attributes
 
 OUTPUT = "mpcc.range_checks"  # the output's name
-ATTRIBUTE = "range_checks"  # the program's attribute with the names of the checked layers, in the output's order
+ATTRIBUTE = "range_checks"  # the program's attribute: the names of the checked layers, in the output's order
 _SHOWN = 8
 
 
 def checked_layers(attributes: Attributes) -> tuple[str, ...]:
-    """The last ONNX node of each checked layer, in the order of computation; none for a program without checks."""
+    """The last ONNX node of each checked layer, in the order of computation; none without checks."""
     names = attributes.get(ATTRIBUTE, ())
     return tuple(map(str, names)) if isinstance(names, tuple) else ()
 

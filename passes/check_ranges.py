@@ -1,21 +1,23 @@
-"""Range checks (protocols.md 14): one bit a layer that tells whether a value left the range its protocols count on.
+"""Range checks (protocols.md 14): one bit a layer, whether a value left the range that protocols count on.
 
-Each value that a lowering relies on, and each operand of a truncation, is compared with both ends of its range, before
-it is narrowed. Low bits are dropped first, for free: a range is 32 to 64 units wide on each side, so the comparison
-takes about 11 bits, HEADROOM of them above the range. The bits of a layer are counted, the count is compared with 0,
-and the resulting bit is revealed: how many values left their range, and which, stays secret.
+Each value that a lowering relies on, and each operand of a truncation, is compared with both ends of its
+range, before it is narrowed. Low bits are dropped first, for free: a range is 32 to 64 units wide on each
+side, so a comparison takes about 11 bits, HEADROOM of them above the range. The bits of a layer are counted,
+the count is compared with 0, and the resulting bit is revealed: how many values left their range, and which,
+stays secret.
 
-Detected for certain: values beyond the range by a factor of up to 2^HEADROOM - 1; further out the comparison comes round,
-and an element escapes with a chance of about 2^-HEADROOM. Never reported: values two units inside the range.
+Detected for certain: values beyond the range by a factor of up to 2^HEADROOM - 1; further out the comparison
+comes round, an element escapes with a chance of about 2^-HEADROOM. Never reported: values two units inside
+the range.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES
-from mpcc.ir.program import Attribute, Builder, Operation, Program, Stage, Value
+from mpcc.ir.program import Attribute, Builder, Program, Stage, Value
 from mpcc.ir.range_checks import ATTRIBUTE, OUTPUT
 from mpcc.ir.types import Range, Sharing
 from mpcc.passes.assign_rings import limits_of, truncations
@@ -33,8 +35,9 @@ def check_ranges(program: Program, reliances: Reliances) -> Program:
     Outputs get HEADROOM bits more: they are right that far beyond their range, and need no check.
     """
     program = _with_wider_outputs(program)
-    live = {v for o in program.operations for v in o.results}
-    wanted = [r for r in reliances.checked if r.share in live and ring_of(r.share).sharing is not Sharing.PUBLIC]
+    values = (v for o in program.operations for v in o.results)
+    secret = {v for v in values if ring_of(v).sharing is not Sharing.PUBLIC}
+    wanted = [r for r in reliances.checked if r.share in secret]
     while True:
         checked = _Checks(program, wanted).program
         missing = _truncated(program, checked, reliances.proven, {r.share for r in wanted})
@@ -53,7 +56,7 @@ def _with_wider_outputs(program: Program) -> Program:
                 wide = Range(extent.low * 2**HEADROOM, extent.high * 2**HEADROOM).symmetric()
                 attributes: dict[str, Attribute] = {"fraction": ring_of(share).fraction}
                 share = emit_widest(builder, "reinterpret", [share], attributes, wide, operation.onnx_nodes)
-            operation = Operation("reveal", (share,), operation.results, operation.attributes, operation.onnx_nodes)
+            operation = replace(operation, operands=(share,))
         builder.program.operations.append(operation)
     return builder.program
 
@@ -86,7 +89,7 @@ def _builder(program: Program) -> Builder:
 
 @dataclass(frozen=True)
 class _Comparison:
-    """x in units of 2^(dropped - fraction) is compared with [low, high), in `bits` bits and blocks of `width`."""
+    """x in units of 2^(dropped - fraction) is compared with [low, high) in `bits` bits, blocks of `width`."""
 
     dropped: int
     low: int
@@ -103,7 +106,7 @@ class _Comparison:
 def plan(extent: Range, fraction: int, limit: int) -> _Comparison:
     """The comparison of a share of `fraction` fraction bits whose ring has `limit` bits.
 
-    A value's own shift is off by less than a unit, so ends are moved inwards: what lies outside is always found.
+    A shift is off by less than a unit, so the ends are moved inwards: what lies outside is always found.
     """
     finest = extent.low if extent.low > 0 else extent.magnitude
     dropped = max(0, fraction + math.floor(math.log2(finest)) - RESOLUTION)
@@ -140,7 +143,9 @@ class _Checks:
     def program(self) -> Program:
         return self._builder.program
 
-    def _emit(self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute) -> Value:
+    def _emit(
+        self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute
+    ) -> Value:
         return emit_widest(self._builder, kind, operands, attributes, extent, self._nodes)
 
     def _count(self, reliance: Reliance) -> None:
@@ -169,7 +174,9 @@ class _Checks:
     def _number(self, bits: Value, row: tuple[int, ...], extent: Range | None = None) -> Value:
         """row[0] + sum_t row[t+1] b_t as a share."""
         opened = self._emit("open_bits", bits)
-        return self._emit("product", opened, factors=("bits",), coefficients=(row,), fractions=(0,), extent=extent)
+        return self._emit(
+            "product", opened, factors=("bits",), coefficients=(row,), fractions=(0,), extent=extent
+        )
 
     def _reveal(self) -> None:
         """One bit a layer, exact: as an integer 0 or 1 its share says nothing else in a ring of any width."""

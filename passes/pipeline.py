@@ -21,7 +21,7 @@ from mpcc.passes.remove_dead import remove_dead
 class Lower:
     """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets which output.
 
-    `shares` collects which share stands for which tensor-stage value, `reliances` what the protocols count on.
+    `shares` collects which share stands for which tensor-stage value, `reliances` what protocols count on.
     """
 
     ranges: dict[str, Range]
@@ -80,7 +80,10 @@ Pass = Lower | RemoveDead | CheckRanges | AssignRings
 
 
 def pipeline(lowering: Lower, check: bool = False) -> list[Pass]:
-    """The list; with `check` the program also checks its ranges. Scheduling and the split into party programs follow in the backend, which writes what they make."""
+    """The list; with `check` the program also checks its ranges.
+
+    Scheduling and the split into party programs follow in the backend, which writes what they make.
+    """
     return [
         lowering,  # first: everything after it works on protocols, and needs the ranges it puts into types
         RemoveDead(),  # before rings, so that what nobody uses demands no bits

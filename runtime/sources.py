@@ -64,7 +64,7 @@ def load_arrays(path: Path | None) -> Arrays:
 def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]], inputs: Arrays) -> Arrays:
     """Party 1's inputs of the secure program: graph inputs through its local model, checked. Raises MPC-R044.
 
-    Masks must be 0 or 1; where the model gives a row without any kept position no meaning, such a row is refused.
+    Values must keep to the magnitude that their ring was chosen for. Masks must be 0 or 1; where the model gives a row without any kept position no meaning, such a row is refused.
     """
     arrays = dict(inputs)
     if local_model is not None:
@@ -76,19 +76,23 @@ def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]],
         arrays.update(zip(names, map(np.asarray, session.run(names, feeds)), strict=True))
     with Diagnostics() as diagnostics:
         for entry in local_outputs:
-            problem = _problem(arrays[entry["name"]], entry["check"], entry.get("max"))
+            problem = _problem(arrays[entry["name"]], entry)
             if problem:
                 diagnostics.add(
                     "MPC-R044",
                     f"'{entry['name']}', computed from the inputs, {problem}",
-                    remedy="check the attention mask and the ids: every row needs a position to attend to",
+                    remedy="check the attention mask and the ids: every row needs a position to attend to; "
+                    "compile again with --calibrate on inputs like these if they are right",
                 )
     return arrays
 
 
-def _problem(array: np.ndarray, check: str, high: int | None) -> str | None:
+def _problem(array: np.ndarray, entry: dict[str, Any]) -> str | None:
+    check, high, bound = entry["check"], entry.get("max"), entry.get("bound")
     if not np.all(np.isfinite(array)):
         return "is not finite"
+    if bound is not None and np.any(np.abs(np.asarray(array, dtype=np.float64)) > bound):
+        return f"is beyond the magnitude of {bound:g} that the program was compiled for"
     if check == "ids" and (array.min(initial=0) < 0 or (high is not None and array.max(initial=0) > high)):
         return f"has an id outside 0..{high}"
     if check in ("keep", "keep_rows") and not np.isin(array, (0, 1)).all():

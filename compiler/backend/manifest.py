@@ -46,7 +46,7 @@ def party_manifest(compiled: Compiled, folder: Path, party: int) -> dict[str, An
             "program": program,
             "files": _files(folder / f"party{party}"),
             "inputs": [_spec(i) for i in compiled.imported.inputs],
-            "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
+            "local_outputs": _local_outputs(compiled),
             "outputs": [asdict(o) for o in compiled.imported.outputs],
             "predicted": {**compiled.cost.report(), **compiled.prediction.report()},
         }
@@ -61,7 +61,7 @@ def root_manifest(compiled: Compiled, folder: Path) -> dict[str, Any]:
             "program": {**_program_section(compiled, folder), "model_sha256": compiled.model_sha256},
             "files": _files(folder),
             "inputs": [_spec(i) for i in compiled.imported.inputs],
-            "local_outputs": [asdict(o) for o in compiled.imported.local_outputs],
+            "local_outputs": _local_outputs(compiled),
             "outputs": [asdict(o) for o in compiled.imported.outputs],
             "predicted": {**compiled.cost.report(), **compiled.prediction.report()},
             "recognised": compiled.imported.recognised.counts,
@@ -73,6 +73,16 @@ def root_manifest(compiled: Compiled, folder: Path) -> dict[str, Any]:
 def _finite(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields with infinities as text: JSON has none."""
     return {k: str(v) if isinstance(v, float) and not math.isfinite(v) else v for k, v in fields.items()}
+
+
+def _local_outputs(compiled: Compiled) -> list[dict[str, Any]]:
+    """What party 1 feeds into the program and how it is checked; `bound` is the magnitude that its ring holds."""
+    bounds: dict[str, dict[str, float]] = {}
+    for operation in compiled.program.operations:
+        extent = operation.result.type.range if operation.kind == "client_input" else None  # type: ignore[union-attr]
+        if extent is not None:
+            bounds[str(operation.attributes["name"])] = {"bound": extent.magnitude}
+    return [{**asdict(o), **bounds.get(o.name, {})} for o in compiled.imported.local_outputs]
 
 
 def _spec(entry: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mpcc.compiler.backend.emit import Compiled
     from mpcc.compiler.cost.network import Network
 
-PASSES = ("import", "lower", "remove-dead", "check-ranges", "assign-rings")  # the names of the driver's dumps
+PASSES = ("import", "lower", "remove-dead", "assign-rings")  # the names of the driver's dumps
+RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,10 @@ CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice
 )
 @click.option(
     "--dump-after",
-    type=click.Choice(PASSES),
+    type=click.Choice((*PASSES, RANGE_PASS)),
     multiple=True,
     metavar="PASS",
-    help=f"Print the program after a pass: {', '.join(PASSES)}.",
+    help=f"Print the program after a pass: {', '.join(PASSES)}; with --check-ranges also {RANGE_PASS}.",
 )
 @click.option("--explain", is_flag=True, help="Say what was recognised where, and the nearest misses.")
 def compile_command(

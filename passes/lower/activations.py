@@ -20,6 +20,7 @@ PUBLIC_FRACTION = 15
 SECRET_FRACTION = 14
 MAX_ERROR = 1e-4  # on a radius up to 12; wider series are allowed more, their harmonics are dealt
 WORST_ERROR = 5e-3
+MAX_AMPLITUDE = 2.0**4  # 32 bits with their fraction, as the kernel's products allow
 SERIES_SAFETY = 1.25  # beyond the calibrated range, on top of nothing: a series has no use for a factor of two
 
 
@@ -47,7 +48,7 @@ def _series(context: Context, operation: Operation, name: str) -> tuple[Value, V
     extent = context.internal(operation.result, "input")
     radius = max(1.0, extent.magnitude / context.formats.safety * SERIES_SAFETY)
     series = fit(name, radius, MAX_ERROR * max(1.0, radius / 12) ** 1.5)
-    if series.error > WORST_ERROR:
+    if series.error > WORST_ERROR or max(map(abs, series.amplitudes)) >= MAX_AMPLITUDE:
         raise MpccError(
             "MPC-P015",
             f"{operation.kind} on [-{radius:.3g}, {radius:.3g}] would be off by {series.error:.2g}",

@@ -1,4 +1,4 @@
-"""What a lowering's protocols count on: real values that stay within a range. `check_ranges` tests it at run time."""
+"""What a lowering's protocols count on: values within a range. `check_ranges` tests it at run time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mpcc.ir.types import Range
 
 @dataclass(frozen=True)
 class Reliance:
-    """Every element of `share` must lie within `extent`, for the operation that stands for these ONNX nodes."""
+    """Every element of `share` must lie within `extent`, for the operation of these ONNX nodes."""
 
     share: Value
     extent: Range

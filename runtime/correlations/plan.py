@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.party import START
 from mpcc.ir.program import Attribute, Attributes, Operation, Program, Value
 from mpcc.ir.types import RingType, Sharing
+from mpcc.runtime.correlations.slots import stream
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.local import is_view_of_mask
 
@@ -55,8 +57,23 @@ def offsets(operations: list[Operation]) -> tuple[dict[str, int], int]:
     return result, position
 
 
+def check_streams(operations: list[Operation]) -> None:
+    """Refuses two parts of a session on one stream, the same key stream under two names. Raises MPC-S014."""
+    owners: dict[int, tuple[str, str]] = {}
+    for operation in operations:
+        for name in [slot.name for slot in protocols[operation.kind].slots(operation)]:
+            owner = (operation.result.name, name)
+            if owners.setdefault(stream(*owner), owner) != owner:
+                raise MpccError(
+                    "MPC-S014",
+                    f"the correlations of %{owner[0]} would repeat others of the same program",
+                    remedy="report it with the model: a name in it must change",
+                )
+
+
 def to_json(operations: list[Operation]) -> str:
-    """The plan's text. Deterministic."""
+    """The plan's text. Deterministic. Raises MPC-S014."""
+    check_streams(correlated(operations))
     items = [
         {
             "kind": o.kind,

@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -238,7 +239,7 @@ TRUNCATIONS = ((52, 20, 64), (40, 13, 52), (64, 29, 64), (30, 28, 40), (24, 12, 
 def chunks(check: str, parameters: tuple[int, ...], total: int, size: int = CHUNK) -> Iterator[Job]:
     count = -(-total // size)
     for index in range(count):
-        number = (hash((parameters, index)) & 0xFFFFFFFF) + (list(CHECKS).index(check) << 33)
+        number = zlib.crc32(f"{check} {parameters}".encode()) << 20 | index
         yield Job(check, parameters, min(size, total), number)
 
 
