@@ -1,4 +1,4 @@
-"""`mpcc compile --check-ranges` through the command line, on a model whose input can leave its range."""
+"""`mpcc compile --check-ranges` through the command line, on a model whose inputs can drive values far."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ FIRST = "/m/vit/layers.0/layernorm_before/LayerNormalization"
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A checked program, inputs like the calibrated ones, and inputs 20 times as large."""
+    """A checked program; an image with one bright pixel; one as bright everywhere, which is a legal input."""
     folder = tmp_path_factory.mktemp("checked")
-    inputs = fixture_arrays(NAME, "in_")
-    np.savez(folder / "good.npz", **inputs)  # type: ignore[arg-type]
-    np.savez(folder / "bad.npz", **{k: (20 * v).astype(v.dtype) for k, v in inputs.items()})  # type: ignore[arg-type]
+    ((name, image),) = fixture_arrays(NAME, "in_").items()
+    spot = image / 20
+    spot.flat[0] = 3
+    np.savez(folder / "good.npz", **{name: spot})  # type: ignore[arg-type]
+    np.savez(folder / "bad.npz", **{name: np.copysign(2.9, image).astype(image.dtype)})  # type: ignore[arg-type]
     arguments = ["--calibrate", str(folder / "good.npz"), "--check-ranges"]
     assert main(["compile", str(MODELS / f"{NAME}.onnx"), "-o", str(folder / "prog"), *arguments]) == 0
     assert [name for name, _ in read_dumps(folder / "prog")] == [*PASSES[:-1], RANGE_PASS, PASSES[-1]]
@@ -35,12 +37,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_a_run_inside_the_ranges_answers_as_ever_at_the_predicted_cost(
     files: dict[str, Path], tmp_path: Path
 ) -> None:
-    output, report_path = tmp_path / "y.npz", tmp_path / "r.json"
+    output, plain, report_path = tmp_path / "y.npz", tmp_path / "plain.npz", tmp_path / "r.json"
     written = ["--output", str(output), "--report", str(report_path)]
     assert main(["run", str(files["prog"]), "--input", str(files["good.npz"]), *written]) == 0
-    with np.load(output) as archive:
-        assert archive.files == ["logits"]
-        assert np.abs(archive["logits"] - fixture_arrays(NAME, "out_")["logits"]).max() <= 0.01
+    arguments = ["--input", str(files["good.npz"]), "--output", str(plain)]
+    assert main(["simulate", str(files["prog"]), *arguments]) == 0
+    with np.load(output) as secure, np.load(plain) as simulated:
+        assert secure.files == simulated.files == ["logits"]
+        assert np.abs(secure["logits"] - simulated["logits"]).max() <= 0.01
     report = json.loads(report_path.read_text())
     assert report["rounds"] == report["predicted"]["rounds"]
     assert report["bytes"] == report["predicted"]["bytes"]
