@@ -106,7 +106,8 @@ def calibrate(
     seed: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Calibration:
-    """Measure every value on `samples` (graph inputs by name), or on generated ones when None; progress in samples.
+    """Measure every value on `samples` (graph inputs by name), or on generated ones when None; progress in
+    samples.
 
     Raises MpccError MPC-F040 when a sample lacks an input or has a wrong shape, or a value is not finite.
     """
@@ -175,7 +176,7 @@ def measure_internals(result: Calibration, operation: Operation, operands: list[
 
 
 def _nonzero(squares: np.ndarray) -> np.ndarray:
-    """Without rows of zeros, up to rounding: a normalisation leaves them zero whatever it multiplies them by."""
+    """Without rows of zeros, up to rounding: a normalisation leaves them zero whatever the factor."""
     kept = squares[squares > ROUNDING * squares.max(initial=0.0)]
     return kept if kept.size else squares
 

@@ -27,7 +27,9 @@ from mpcc.ir.types import Range
 from mpcc.passes.lower import Formats
 from mpcc.passes.pipeline import Lower, pipeline, run
 
-IMPORT_TOLERANCE = 1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
+IMPORT_TOLERANCE = (
+    1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
+)
 Tell = Callable[[str], None]
 
 
@@ -84,10 +86,8 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     return compiled
 
 
-def widened(
-    calibration: Calibration, safety: float
-) -> tuple[dict[str, Range], dict[tuple[str, str], Range]]:
-    """Calibrated ranges with the safety factor: of values by name, and inside operations by (name, quantity)."""
+def widened(calibration: Calibration, safety: float) -> tuple[dict[str, Range], dict[tuple[str, str], Range]]:
+    """Calibrated ranges with the safety factor: of values by name, inside operations by (name, quantity)."""
     ranges = {name: Range(*interval).widen(safety) for name, interval in calibration.ranges.items()}
     internals = {
         (name, quantity): Range(*interval).widen(safety)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from types import TracebackType
 
-
 MAX_SHOWN = 50  # errors of one list that are printed: a damaged file can have thousands
 
 

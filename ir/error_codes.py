@@ -78,6 +78,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-P014": "an attention mask depends on secret values of both parties",
     "MPC-P015": "an activation's calibrated range is too wide for its series",
     "MPC-P016": "a reciprocal or root is taken of values that span too many magnitudes",
+    "MPC-P017": "an operation's values do not fit the protocols",
     "MPC-P020": "a value needs a ring wider than 64 bits",
     # R: transport
     "MPC-R001": "the listening address cannot be bound: the port is in use or not allowed",

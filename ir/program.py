@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """One SSA value. Identity is the object; the name is unique in its program and is its text form `%name`."""
+    """One SSA value. Identity is the object; the name is unique in its program, its text form is `%name`."""
 
     name: str
     type: Type
@@ -50,8 +50,8 @@ class Operation:
 class Program:
     """Operations in topological order. `outputs` maps graph output names to values.
 
-    `constants` holds the arrays that `constant` and `weight` operations name: they are written to a side file, never
-    into the text.
+    `constants` holds the arrays that `constant` and `weight` operations name: they are written to a side
+    file, never into the text.
     """
 
     name: str
@@ -106,12 +106,19 @@ class Builder:
         type_list = list(types)
         hints = list(names) + [None] * (len(type_list) - len(names))
         results = tuple(Value(self.fresh_name(h), t) for h, t in zip(hints, type_list, strict=True))
-        operation = Operation(kind, tuple(operands), results, dict(attributes), tuple(dict.fromkeys(onnx_nodes)))
+        operation = Operation(
+            kind, tuple(operands), results, dict(attributes), tuple(dict.fromkeys(onnx_nodes))
+        )
         self.program.operations.append(operation)
         return operation
 
     def emit(
-        self, kind: str, *operands: Value, onnx_nodes: Sequence[str] = (), hint: str | None = None, **attributes: Attribute
+        self,
+        kind: str,
+        *operands: Value,
+        onnx_nodes: Sequence[str] = (),
+        hint: str | None = None,
+        **attributes: Attribute,
     ) -> Value:
         """Append one operation with inferred result type and return its single result.
 

@@ -1,7 +1,8 @@
 """Types of the three stages. A type carries everything that decides cost and meaning.
 
-Two families: `TensorType` (tensor stage: real values with a visibility) and `RingType` (share and party stage: values of
-Z/2^ring with fraction bits, under a sharing). Ranges are real numbers: the value an element stands for, not its integer.
+Two families: `TensorType` (tensor stage: real values with a visibility) and `RingType` (share and party
+stage: values of Z/2^ring with fraction bits, under a sharing). Ranges are real numbers: the value an element
+stands for, not its integer.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ class TensorType:
 class RingType:
     """An integer tensor of Z/2^ring standing for value / 2^fraction, under a sharing.
 
-    For `masked` values `ring` is the width of the opening. Private and public values have ring 64: they are exact
-    signed integers, reduced where they meet a share.
+    For `masked` values `ring` is the width of the opening. Private and public values have ring 64: they are
+    exact signed integers, reduced where they meet a share.
     """
 
     sharing: Sharing

@@ -116,7 +116,8 @@ def _rebuild(program: Program, demand: dict[Value, int], truncated: set[Operatio
         (inferred,) = cls.infer([o.type for o in operands], attributes)
         assert isinstance(inferred, RingType)
         ring = inferred.ring
-        if inferred.sharing is Sharing.SHARE:
+        if ring_of(operation.result).sharing is Sharing.SHARE:  # also where a private value is stated as one
+            inferred = replace(inferred, sharing=Sharing.SHARE)
             ring = min(ring, max(demand[operation.result], 1))
         kept = replace(inferred, ring=ring, range=ring_of(operation.result).range)
         added = builder.append(kind, operands, attributes, [kept], operation.onnx_nodes, [operation.result.name])

@@ -19,7 +19,8 @@ from mpcc.passes.remove_dead import remove_dead
 
 @dataclass(frozen=True)
 class Lower:
-    """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets which output.
+    """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets
+    which output.
 
     `shares` collects which share stands for which tensor-stage value, `reliances` what protocols count on.
     """
@@ -93,7 +94,9 @@ def pipeline(lowering: Lower, check: bool = False) -> list[Pass]:
 
 
 def run(passes: list[Pass], program: Program, watch: Callable[[str, Program], None]) -> Program:
-    """The program after all passes; `watch` sees each result. Raises MpccError of the passes and the verifier."""
+    """The program after all passes; `watch` sees each result. Raises MpccError of the passes and the
+    verifier.
+    """
     for step in passes:
         program = step(program)
         watch(step.name, program)

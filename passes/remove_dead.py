@@ -1,4 +1,6 @@
-"""Removes operations that no output depends on: lowering offers constants and openings that not every consumer takes."""
+"""Removes operations that no output depends on: lowering offers constants and openings that not every
+consumer takes.
+"""
 
 from __future__ import annotations
 

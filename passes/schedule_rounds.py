@@ -1,6 +1,8 @@
-"""Merges openings and schedules rounds: every protocol starts at the first tick at which its operands are known.
+"""Merges openings and schedules rounds: every protocol starts at the first tick at which its operands are
+known.
 
-The number of ticks is the length of the longest path, which no schedule can beat; all messages of a tick travel as one.
+The number of ticks is the length of the longest path, which no schedule can beat; all messages of a tick
+travel as one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ class Tick:
 def schedule(program: Program, ticks: Ticks) -> list[Tick]:
     """The operations by tick. The last entry has nothing under way and needs no exchange.
 
-    `ticks` gives the number of exchanges an operation takes. Within a tick operations keep the program's order.
+    `ticks` gives the number of exchanges an operation takes. Within a tick operations keep the program's
+    order.
     """
     level = operation_levels(program, ticks)
     last = max((level[i] + ticks(o) for i, o in enumerate(program.operations)), default=0)

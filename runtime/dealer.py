@@ -1,7 +1,8 @@
 """The dealer: makes both parties' correlations ahead of time, from a plan that holds no weight and no input.
 
-Party 0's part is its seed; party 1's is its seed and the corrections, streamed in the plan's order. The dealer knows the
-fixed masks B of the weights (from `weight_mask_seed`, shared with party 0), never the weights.
+Party 0's part is its seed; party 1's is its seed and the corrections, streamed in the plan's order. The
+dealer knows the fixed masks B of the weights (from `weight_mask_seed`, shared with party 0), never the
+weights.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ Progress = Callable[[int, int], None]
 def weight_mask(seed: bytes, operation: Operation) -> U64:
     """The fixed mask B of a linear operation's weight, uniform in the ring of its result."""
     weight, result = operation.operands[1].type, operation.result.type
-    assert isinstance(weight, RingType) and isinstance(result, RingType)
+    assert isinstance(weight, RingType)
+    assert isinstance(result, RingType)
     number = stream(operation.result.name, "weight_mask")
     return kernels.expand(seed, number, weight.size, result.ring).reshape(weight.shape)
 
@@ -54,7 +56,9 @@ class Dealing:
             if is_view_of_mask(operation):
                 (mask,) = operand_masks
                 assert mask is not None
-                masks[name] = np.ascontiguousarray(protocol.plain(operation, [mask.view(np.int64)])).view(np.uint64)
+                masks[name] = np.ascontiguousarray(protocol.plain(operation, [mask.view(np.int64)])).view(
+                    np.uint64
+                )
                 continue
             slots = protocol.slots(operation)
             drawn: dict[str, Part] = {}
@@ -72,7 +76,9 @@ class Dealing:
 
 
 def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress) -> None:
-    """Write STORE/party0 and STORE/party1 with `sessions` sessions; progress in bytes. Raises MPC-R020.., MPC-S011."""
+    """Write STORE/party0 and STORE/party1 with `sessions` sessions; progress in bytes. Raises MPC-R020..,
+    MPC-S011.
+    """
     folder = load_program_folder(program, whole=False)
     try:
         operations = plan.from_json(folder.correlations.read_text(encoding="utf-8"))
@@ -94,9 +100,14 @@ def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress
             done += len(piece)
             progress(done, session_bytes * sessions)
 
-    with write_pair(output, folder.program_hash, folder.weights_sha256, weight_mask_seed) as (writer0, writer1):
+    with write_pair(output, folder.program_hash, folder.weights_sha256, weight_mask_seed) as (
+        writer0,
+        writer1,
+    ):
         for _ in range(sessions):
             session_id = secrets.token_bytes(SESSION_ID_BYTES)
             seeds = (secrets.token_bytes(SEED_BYTES), secrets.token_bytes(SEED_BYTES))
             writer0.add(session_id, seeds[0], [])
-            writer1.add(session_id, seeds[1], counted(Dealing(seeds, weight_mask_seed).corrections(operations)))
+            writer1.add(
+                session_id, seeds[1], counted(Dealing(seeds, weight_mask_seed).corrections(operations))
+            )

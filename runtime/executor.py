@@ -8,8 +8,8 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 from mpcc.ir.range_checks import take_exceeded
 from mpcc.ir.verifier import verify
-from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime import weight_differences
+from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
@@ -34,8 +34,8 @@ def execute(
 ) -> ExecutionResult:
     """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043, MPC-R044.
 
-    `watched`, whose keys name values of the program, gets what this party holds of them: for `mpcc verify`, which
-    runs both parties in one process. A value that only the other party holds is taken out.
+    `watched`, whose keys name values of the program, gets what this party holds of them: for `mpcc verify`,
+    which runs both parties in one process. A value that only the other party holds is taken out.
     """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
     verify(program)
@@ -67,9 +67,12 @@ def execute(
     exceeded = take_exceeded(program.attributes, integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
-    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results and o.kind != "finish"}
+    nodes = {
+        o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results and o.kind != "finish"
+    }
     counters = [
-        OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds) for name, m in interpreter.measured.items()
+        OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds)
+        for name, m in interpreter.measured.items()
     ]
     dtypes = {spec.name: spec.dtype for spec in folder.outputs}
     typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
@@ -81,6 +84,7 @@ def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder
     if folder.party == 1:
         interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
         return
-    assert session.weight_mask_seed is not None and folder.weights_sha256 is not None
+    assert session.weight_mask_seed is not None
+    assert folder.weights_sha256 is not None
     interpreter.load_weights()
     weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)

@@ -42,8 +42,8 @@ class OperationCounters:
 
 @dataclass(frozen=True)
 class ExecutionResult:
-    """`outputs` holds what this party may learn, by graph output name; `exceeded` the layers in which a value left its
-    range, if the program checks them and tells this party.
+    """`outputs` holds what this party may learn, by graph output name; `exceeded` the layers in which a value
+    left its range, if the program checks them and tells this party.
     """
 
     outputs: Arrays

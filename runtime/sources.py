@@ -1,4 +1,4 @@
-"""Where a party's source operations get their integers: inputs, party 1's local model, weights, public constants."""
+"""Where a party's source operations get their integers: inputs, local model, weights, public constants."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Arrays = dict[str, np.ndarray]
 
 
 class Sources:
-    """Encoded arrays of source operations. `inputs` are this party's inputs of the secure program, by name."""
+    """Encoded arrays of source operations. `inputs` are this party's own of the secure program, by name."""
 
     def __init__(self, inputs: Arrays, weights: Arrays, constants: Arrays) -> None:
         self.inputs = inputs
@@ -64,7 +64,8 @@ def load_arrays(path: Path | None) -> Arrays:
 def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]], inputs: Arrays) -> Arrays:
     """Party 1's inputs of the secure program: graph inputs through its local model, checked. Raises MPC-R044.
 
-    Values must keep to the magnitude that their ring was chosen for. Masks must be 0 or 1; where the model gives a row without any kept position no meaning, such a row is refused.
+    Values must keep to the magnitude that their ring was chosen for. Masks must be 0 or 1; where the model
+    gives a row without any kept position no meaning, such a row is refused.
     """
     arrays = dict(inputs)
     if local_model is not None:

@@ -38,8 +38,8 @@ _DEAL_AGAIN = "deal new sessions for this program: mpcc deal PROG --sessions N -
 class Session:
     """One party's part of one session's correlations. Its bytes must be used once and by one run.
 
-    `weight_mask_seed` (party 0 only) expands to B, the mask of the weights, which a store's sessions share. In `folder`,
-    the store's, party 1 keeps the weight differences.
+    `weight_mask_seed` (party 0 only) expands to B, the mask of the weights, which a store's sessions share.
+    In `folder`, the store's, party 1 keeps the weight differences.
     """
 
     id: bytes
@@ -130,7 +130,9 @@ class Store:
         seed, payload = self._checked(contents, session_id, path)
         path.unlink()  # the pages live on in the map; nothing on disk can be used again
         mask_seed = index.get("weight_mask_seed")
-        return Session(session_id, seed, payload, bytes.fromhex(mask_seed) if mask_seed else None, self._folder)
+        return Session(
+            session_id, seed, payload, bytes.fromhex(mask_seed) if mask_seed else None, self._folder
+        )
 
     def _check_owner(self, index: dict[str, Any], party: int, weights_sha256: str | None) -> None:
         where = str(self._folder)

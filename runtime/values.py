@@ -1,7 +1,8 @@
 """What a party holds of a share-stage value while a program runs.
 
-A share, a private or a public value is a plain uint64 array (int64 bit patterns for private and public integers);
-shares may carry garbage above their ring, which is cut off where it matters. Bits are uint8 arrays of 0 and 1.
+A share, a private or a public value is a plain uint64 array (int64 bit patterns for private and public
+integers); shares may carry garbage above their ring, which is cut off where it matters. Bits are uint8 arrays
+of 0 and 1.
 """
 
 from __future__ import annotations

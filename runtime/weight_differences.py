@@ -1,8 +1,10 @@
-"""F = W - B of all linear operations: sent by party 0 once for a store, kept by party 1 beside its correlations.
+"""F = W - B of all linear operations: sent by party 0 once for a store, kept by party 1 beside its
+correlations.
 
-A token names the pair of weights and mask: it is a hash of the mask's seed, which has 128 bits party 1 does not know.
-Party 1 answers whether it holds the differences of that token; only if not, they are sent (protocols.md 1: once a loaded
-model). F is uniform to party 1, as B is, and a store's mask is bound to one version of the weights.
+A token names the pair of weights and mask: it is a hash of the mask's seed, which has 128 bits party 1 does
+not know. Party 1 answers whether it holds the differences of that token; only if not, they are sent
+(protocols.md 1: once a loaded model). F is uniform to party 1, as B is, and a store's mask is bound to one
+version of the weights.
 """
 
 from __future__ import annotations
@@ -52,6 +54,9 @@ def _read(folder: Path, token: bytes, length: int) -> bytes | None:
     if not path.is_file() or path.stat().st_size != TOKEN_BYTES + _DIGEST_BYTES + length:
         return None
     content = path.read_bytes()
-    digest, differences = content[TOKEN_BYTES : TOKEN_BYTES + _DIGEST_BYTES], content[TOKEN_BYTES + _DIGEST_BYTES :]
+    digest, differences = (
+        content[TOKEN_BYTES : TOKEN_BYTES + _DIGEST_BYTES],
+        content[TOKEN_BYTES + _DIGEST_BYTES :],
+    )
     intact = content[:TOKEN_BYTES] == token and hashlib.sha256(token + differences).digest() == digest
     return differences if intact else None

@@ -1,4 +1,6 @@
-"""Both parties of a compiled program in one process, over the in-process transport: quick, with the same bytes."""
+"""Both parties of a compiled program in one process, over the in-process transport: quick, with the same
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.dealer import Dealing
 from mpcc.runtime.executor import execute
@@ -42,7 +45,9 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
         try:
             folder = load_party_folder(program / f"party{party}")
             given = inputs if party == 1 else None
-            results[party] = execute(folder, channels[party], sessions[party], given, lambda done, total: None)
+            results[party] = execute(
+                folder, channels[party], sessions[party], given, lambda done, total: None
+            )
         except BaseException as error:
             results[party] = error
             channels[party].close()

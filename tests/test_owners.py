@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.local_run import run_local
 from mpcc.runtime.party import main
-from onnx import TensorProto, helper, numpy_helper
 
 GENERATOR = np.random.default_rng(5)
 WEIGHT = GENERATOR.normal(size=(6, 4)).astype(np.float32)
@@ -63,6 +64,8 @@ def test_each_party_gives_and_learns_its_own(program: Path, tmp_path: Path) -> N
     assert np.abs(outputs["q"] - b * arrays["p"]).max() < 2e-3
 
 
-def test_a_server_without_its_input_says_so(program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_without_its_input_says_so(
+    program: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert main(program / "party0", ["--listen", "127.0.0.1:0", "--store", str(tmp_path)]) == 1
     assert "MPC-R031" in capfd.readouterr().err

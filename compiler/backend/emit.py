@@ -76,7 +76,9 @@ def emit(compiled: Compiled, folder: Path) -> None:
     (folder / CORRELATIONS_NAME).write_text(plan.to_json(plan.link(programs[0])), encoding="utf-8")
     (folder / RANGES_NAME).write_text(compiled.ranges, encoding="utf-8")
     live = {v.name for o in compiled.program.operations for v in o.results}
-    shares = {name: asdict(s) for name, s in compiled.shares.items() if {s.share, s.row_factor} <= {*live, None}}
+    shares = {
+        name: asdict(s) for name, s in compiled.shares.items() if {s.share, s.row_factor} <= {*live, None}
+    }
     _write_json(folder / LAYERS_NAME, shares)
     _write_json(folder / MODEL_NAME, {"path": compiled.model_path})
     (folder / "ir").mkdir()
@@ -87,7 +89,9 @@ def emit(compiled: Compiled, folder: Path) -> None:
         _write_json(folder / f"party{party}" / MANIFEST_NAME, manifest)
     manifest = root_manifest(compiled, folder)
     _write_json(folder / MANIFEST_NAME, manifest)
-    write_report(folder, manifest, compiled.dumps)  # after the manifest: it may be written again, with measured errors
+    write_report(
+        folder, manifest, compiled.dumps
+    )  # after the manifest: it may be written again, with measured errors
 
 
 def party_text(program: Program, party: int) -> str:

@@ -1,4 +1,6 @@
-"""The three manifests of a program folder. Party 1's holds nothing computed from a weight except the public formats."""
+"""The three manifests of a program folder. Party 1's holds nothing computed from a weight except the public
+formats.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def _files(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder but its own manifest and the parties' folders' contents it does not own."""
+    """SHA-256 of every file below a folder but its own manifest and the parties' folders' contents it does
+    not own.
+    """
     return {
         path.relative_to(folder).as_posix(): file_sha256(path)
         for path in sorted(folder.rglob("*"))
@@ -76,7 +80,9 @@ def _finite(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _local_outputs(compiled: Compiled) -> list[dict[str, Any]]:
-    """What party 1 feeds into the program and how it is checked; `bound` is the magnitude that its ring holds."""
+    """What party 1 feeds into the program and how it is checked; `bound` is the magnitude that its ring
+    holds.
+    """
     bounds: dict[str, dict[str, float]] = {}
     for operation in compiled.program.operations:
         extent = operation.result.type.range if operation.kind == "client_input" else None  # type: ignore[union-attr]

@@ -53,7 +53,9 @@ def _party_program(program: Program, party: int) -> Program:
     return builder.program
 
 
-def _append(builder: Builder, values: dict[Value, Value], source: Operation, kind: str, operands: tuple[Value, ...]) -> None:
+def _append(
+    builder: Builder, values: dict[Value, Value], source: Operation, kind: str, operands: tuple[Value, ...]
+) -> None:
     attributes = {} if kind == "finish" else source.attributes
     nodes = () if kind == "finish" else source.onnx_nodes
     result = source.result

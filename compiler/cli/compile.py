@@ -164,7 +164,8 @@ def summary(compiled: Compiled, output: Path) -> str:
         (
             f"recognised: {found}",
             f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, "
-            f"{size_of(cost.bytes_party1)} from party 1, about {prediction.seconds:.2f} s over {prediction.network}",
+            f"{size_of(cost.bytes_party1)} from party 1, about {prediction.seconds:.2f} s "
+            f"over {prediction.network}",
             f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, "
             f"{size_of(cost.setup_bytes)} set-up",
             f"written:    {output}",

@@ -29,7 +29,8 @@ _CARRIES = {
 def label_inputs(graph: ir.Graph, owners: dict[str, str]) -> None:
     """Inputs belong to party 1 unless `owners` says otherwise.
 
-    A public input may be disclosed, which nothing here profits from: party 1 supplies it and it stays its private value.
+    A public input may be disclosed, which nothing here profits from: party 1 supplies it and it stays its
+    private value.
     """
     for value in graph.inputs:
         value.meta[OWNER] = owners.get(str(value.name), "party1")

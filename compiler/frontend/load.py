@@ -44,14 +44,20 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
 
 
 def _merge_literals(graph: ir.Graph) -> None:
-    """One initializer for equal integers, truth values and float scalars, so that what is computed from them is equal too.
+    """One initializer for equal integers, truth values and float scalars, so that what is computed from them
+    is equal too.
 
-    Float arrays are left alone, though they may be equal: the program's form must not depend on the weights' values.
+    Float arrays are left alone, though they may be equal: the program's form must not depend on the weights'
+    values.
     """
     known: dict[tuple[object, ...], ir.Value] = {}
     for name, value in list(graph.initializers.items()):
         tensor = value.const_value
-        if tensor is None or tensor.size > _LITERAL_SIZE or (tensor.dtype.is_floating_point() and tensor.size != 1):
+        if (
+            tensor is None
+            or tensor.size > _LITERAL_SIZE
+            or (tensor.dtype.is_floating_point() and tensor.size != 1)
+        ):
             continue
         first = known.setdefault((tensor.dtype, tuple(tensor.shape.numpy()), tensor.tobytes()), value)
         if first is not value and not value.is_graph_output():

@@ -15,8 +15,8 @@ AttributeSpec = dict[str, type | tuple[type, ...]]
 class OperationClass:
     """Base of all operation classes. Subclasses are stateless and registered by `register`.
 
-    `required` and `optional` list attributes with their Python types (tuples for lists). `infer` gives the result types
-    from operand types and attributes and raises ValueError when they do not fit.
+    `required` and `optional` list attributes with their Python types (tuples for lists). `infer` gives the
+    result types from operand types and attributes and raises ValueError when they do not fit.
     """
 
     name: ClassVar[str]
@@ -119,7 +119,9 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def view_shape(kind: str, shape: tuple[int, ...], attributes: Attributes) -> tuple[int, ...]:
-    """Shape after a view operation (reshape, transpose, expand, slice, take): the ones that move elements only."""
+    """Shape after a view operation (reshape, transpose, expand, slice, take): the ones that move elements
+    only.
+    """
     if kind == "reshape":
         target = integers(attributes, "shape")
         if int(np.prod(target, dtype=np.int64)) != int(np.prod(shape, dtype=np.int64)):
@@ -144,7 +146,9 @@ def view_shape(kind: str, shape: tuple[int, ...], attributes: Attributes) -> tup
 
 
 def slices(shape: tuple[int, ...], attributes: Attributes) -> tuple[slice, ...]:
-    """One Python slice an axis; `starts`, `stops`, `steps` have one entry an axis, stops may be -1 only via negative steps."""
+    """One Python slice an axis; `starts`, `stops`, `steps` have one entry an axis, stops may be -1 only via
+    negative steps.
+    """
     parts = [integers(attributes, name) for name in ("starts", "stops", "steps")]
     if any(len(p) != len(shape) for p in parts) or any(s == 0 for s in parts[2]):
         raise ValueError("slice needs one start, stop and nonzero step an axis")
@@ -172,4 +176,6 @@ def apply_view(kind: str, array: np.ndarray, attributes: Attributes) -> np.ndarr
         return np.broadcast_to(array, integers(attributes, "shape"))
     if kind == "slice":
         return array[slices(array.shape, attributes)]
-    return np.take(array, np.array(integers(attributes, "indices"), dtype=np.int64), axis=integer(attributes, "axis"))
+    return np.take(
+        array, np.array(integers(attributes, "indices"), dtype=np.int64), axis=integer(attributes, "axis")
+    )

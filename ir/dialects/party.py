@@ -1,4 +1,5 @@
-"""Party stage: share-stage operations, with the communicating ones split into `start` and `finish` around exchanges.
+"""Party stage: share-stage operations, with the communicating ones split into `start` and `finish` around
+exchanges.
 
 A party program holds every share-stage operation whose protocol takes no exchange under its own name, and
 
@@ -51,7 +52,12 @@ def _mirror(name: str, share: type[OperationClass]) -> None:
         share.infer(operands, attributes)
         return [PendingType(name)]
 
-    start = {"name": START + name, "stage": Stage.PARTY, "infer": classmethod(infer), "__doc__": f"Starts {name}."}
+    start = {
+        "name": START + name,
+        "stage": Stage.PARTY,
+        "infer": classmethod(infer),
+        "__doc__": f"Starts {name}.",
+    }
     register(type("Start" + share.__name__, (share,), start))
 
 

@@ -24,7 +24,9 @@ LINEAR = (Sharing.SHARE, *PLAIN)
 
 
 class ShareOperation(OperationClass):
-    """Base. `opens` names what a communicating operation discloses: None, `masked`, `server_masked` or `reveal`."""
+    """Base. `opens` names what a communicating operation discloses: None, `masked`, `server_masked` or
+    `reveal`.
+    """
 
     stage = Stage.SHARE
     opens: ClassVar[str | None] = None
@@ -41,7 +43,7 @@ def joined(types: list[Type]) -> tuple[Sharing, int]:
 
 
 class Source(ShareOperation):
-    """A value that enters the program. `name` is the array's name in the inputs, weights or public constants."""
+    """A value that enters the program. `name` is the array's in the inputs, weights or public constants."""
 
     required = {"name": str, "fraction": int, "shape": tuple}
     sharing: ClassVar[Sharing]
@@ -49,7 +51,9 @@ class Source(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 0)
-        return [RingType(cls.sharing, EXACT_RING, integer(attributes, "fraction"), integers(attributes, "shape"))]
+        return [
+            RingType(cls.sharing, EXACT_RING, integer(attributes, "fraction"), integers(attributes, "shape"))
+        ]
 
 
 @register
@@ -71,7 +75,9 @@ class ServerInput(Source):
 
 @register
 class OneHotInput(Source):
-    """Party 1's integers in [0, depth) as 0/1 rows of `depth` entries; `shape` includes the last axis of depth."""
+    """Party 1's integers in [0, depth) as 0/1 rows of `depth` entries; `shape` includes the last axis of
+    depth.
+    """
 
     name = "one_hot_input"
     required = {"name": str, "shape": tuple}
@@ -185,7 +191,8 @@ class Reinterpret(ShareOperation):
 class Shift(ShareOperation):
     """Truncation into the narrower ring: each party drops `bits` low bits; error below one unit, no message.
 
-    A private or public value is rounded by who holds it. Source: BumbleBee (NDSS 2025), the observation that only widening needs the wrap bit.
+    A private or public value is rounded by who holds it. Source: BumbleBee (NDSS 2025), the observation that
+    only widening needs the wrap bit.
     """
 
     name = "shift"
@@ -212,7 +219,9 @@ class Sum(ShareOperation):
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
         x, axes = ring(operands, 0, *LINEAR), integers(attributes, "axes")
-        shape = tuple(1 if i in axes else s for i, s in enumerate(x.shape) if attributes["keepdims"] or i not in axes)
+        shape = tuple(
+            1 if i in axes else s for i, s in enumerate(x.shape) if attributes["keepdims"] or i not in axes
+        )
         return [RingType(x.sharing, x.ring, x.fraction, shape)]
 
 
@@ -229,7 +238,9 @@ class Concat(ShareOperation):
         parts, axis = [ring(operands, i) for i in range(len(operands))], integer(attributes, "axis")
         first = parts[0]
         for part in parts:
-            same = part.shape[:axis] == first.shape[:axis] and part.shape[axis + 1 :] == first.shape[axis + 1 :]
+            same = (
+                part.shape[:axis] == first.shape[:axis] and part.shape[axis + 1 :] == first.shape[axis + 1 :]
+            )
             if not same or part.fraction != first.fraction:
                 raise ValueError("concat: shapes or fraction bits differ")
         shape = (*first.shape[:axis], sum(p.shape[axis] for p in parts), *first.shape[axis + 1 :])

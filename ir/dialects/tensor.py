@@ -1,4 +1,6 @@
-"""Tensor stage: what the model means. Real values with a visibility; `evaluate` is the meaning in floating point."""
+"""Tensor stage: what the model means. Real values with a visibility; `evaluate` is the meaning in floating
+point.
+"""
 
 from __future__ import annotations
 
@@ -289,8 +291,8 @@ class Embedding(TensorOperation):
 class Softmax(TensorOperation):
     """Softmax over the last axis of x; `keep` (0 or 1, broadcastable to x) excludes positions where it is 0.
 
-    `empty_rows` says what a row without any kept position means: `zero` (the exporters' IsNaN/Where guard) or `refuse`
-    (the client's program refuses such an input).
+    `empty_rows` says what a row without any kept position means: `zero` (the exporters' IsNaN/Where guard) or
+    `refuse` (the client's program refuses such an input).
     """
 
     name = "softmax"

@@ -1,7 +1,8 @@
 """Piecewise x^-1 and x^-1/2: thresholds in geometric steps, one short polynomial on the normalised argument.
 
-q in [low, high] is scaled to z = q m_i in [1, 2^(1/steps)) by the selected m_i; x^p = P(z - 1) m_i^-p. With 8 steps an
-octave a quadratic is within 2e-5 (reciprocal) and 6e-6 (inverse square root), relative. protocols.md 10.
+q in [low, high] is scaled to z = q m_i in [1, 2^(1/steps)) by the selected m_i; x^p = P(z - 1) m_i^-p. With 8
+steps an octave a quadratic is within 2e-5 (reciprocal) and 6e-6 (inverse square root), relative. protocols.md
+10.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ class Power:
 
 
 def power(exponent: float, low: float, high: float, steps: int = 8, square_bits: int = 12) -> Power:
-    """Approximation of q^exponent for q in [low, high]; outside, the end pieces go on. Raises ValueError if low <= 0.
+    """Approximation of q^exponent for q in [low, high]; outside, the end pieces go on. Raises ValueError if
+    low <= 0.
 
-    c_2 has `square_bits` fraction bits; c_0 and c_1 are fitted to what remains, which makes few of them enough.
+    c_2 has `square_bits` fraction bits; c_0 and c_1 are fitted to what remains, which makes few of them
+    enough.
     """
     if not 0 < low < high:
         raise ValueError(f"a power needs a positive range, got [{low}, {high}]")

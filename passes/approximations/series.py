@@ -1,7 +1,8 @@
 """Fits of cosine and sine series: b_m with f(x) ~ sum_m b_m cos(2 pi m x / P) (even) or sin (odd), m = 0..M.
 
-Regularised least squares on Chebyshev points: without regularisation the b_m grow to 10^3 and multiply the rounding of
-the dealt cosines (protocols.md 7). Source: SecFormer (Findings of ACL 2024) for the idea, own fits.
+Regularised least squares on Chebyshev points: without regularisation the b_m grow to 10^3 and multiply the
+rounding of the dealt cosines (protocols.md 7). Source: SecFormer (Findings of ACL 2024) for the idea, own
+fits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ ROOM = 1.2  # how far beyond the asked radius a series reaches where its period 
 
 @dataclass(frozen=True)
 class Series:
-    """`constant` + sum of `amplitudes` at `harmonics`, period 2^period_log2, within `error` on [-radius, radius]."""
+    """`constant` + sum of `amplitudes` at `harmonics`, period 2^period_log2, within `error` on [-radius,
+    radius].
+    """
 
     odd: bool
     period_log2: int
@@ -51,11 +54,13 @@ FUNCTIONS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], bool]] = {
 
 @lru_cache(maxsize=64)
 def fit(name: str, radius: float, max_error: float, max_harmonics: int = 96) -> Series:
-    """The shortest series within `max_error` on at least [-radius, radius], or the best one of `max_harmonics`.
+    """The shortest series within `max_error` on at least [-radius, radius], or the best one of
+    `max_harmonics`.
 
-    Even functions are continued evenly, odd ones need room to turn round within the period: 2.05 and 8/3 times the radius.
-    The radius is then raised by up to a fifth where the period, a power of two, leaves room. The next period is tried too:
-    away from the function's corner at half a period, fewer harmonics may do.
+    Even functions are continued evenly, odd ones need room to turn round within the period: 2.05 and 8/3
+    times the radius. The radius is then raised by up to a fifth where the period, a power of two, leaves
+    room. The next period is tried too: away from the function's corner at half a period, fewer harmonics may
+    do.
     """
     room = 8 / 3 if FUNCTIONS[name][1] else 2.05
     first = int(np.ceil(np.log2(radius * room)))

@@ -21,7 +21,9 @@ SECRET_FRACTION = 14
 MAX_ERROR = 1e-4  # on a radius up to 12; wider series are allowed more, their harmonics are dealt
 WORST_ERROR = 5e-3
 MAX_AMPLITUDE = 2.0**4  # 32 bits with their fraction, as the kernel's products allow
-SERIES_SAFETY = 1.25  # beyond the calibrated range, on top of nothing: a series has no use for a factor of two
+SERIES_SAFETY = (
+    1.25  # beyond the calibrated range, on top of nothing: a series has no use for a factor of two
+)
 
 
 @lowers("gelu", "silu")

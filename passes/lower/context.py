@@ -274,7 +274,15 @@ def lower(
                 where=", ".join(operation.onnx_nodes) or None,
                 remedy="replace it in the model by a supported function (see docs/operations.md)",
             )
-        context.values[operation.result] = rule(context, operation)
+        try:
+            context.values[operation.result] = rule(context, operation)
+        except ValueError as error:  # an operation class refused its operands or attributes
+            raise MpccError(
+                "MPC-P017",
+                f"'{operation.kind}' does not fit the protocols: {error}",
+                where=", ".join(operation.onnx_nodes) or None,
+                remedy="check the calibration inputs: its calibrated range may be too wide for fixed point",
+            ) from error
     for name, value in source.outputs.items():
         _reveal(context, name, value, reveals.get(name, "party1"))
     if shares is not None:

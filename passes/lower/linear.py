@@ -10,7 +10,8 @@ from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, integers
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
-from mpcc.passes.lower.products import factor_fraction, multiply, relative_fraction, times_public
+from mpcc.passes.lower.products import factor_fraction, known, multiply, relative_fraction, times_public
+from mpcc.passes.lower.softmax import WEIGHT_FRACTION
 
 SUM_BITS = 44  # integer and fraction bits above which a sum is taken at fewer fraction bits
 
@@ -164,23 +165,18 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
     # softmax(x) V: the row factor 1 / sum is applied to the few columns of the product
     count = ring_of(left.share).shape[-1]
     unnormalised = context.range_of(b).widen(1.0)
-    wide = type(extent)(-unnormalised.magnitude * count, unnormalised.magnitude * count)
-    product = _matmul(context, left.share, context.plain_share(b), wide, context.formats.probability)
-    factor = left.row_factor
-    fractions = (context.formats.activation + 6, relative_fraction(_extent(factor), context.formats.activation + 2))
-    return Lowered(multiply(context, product, factor, extent, fractions))
+    wide = Range(-unnormalised.magnitude * count, unnormalised.magnitude * count)
+    extra = ring_of(left.share).fraction - WEIGHT_FRACTION
+    product = _matmul(context, left.share, context.plain_share(b), wide, context.formats.probability + extra)
+    activation = context.formats.activation
+    fractions = (activation + 6 + extra, relative_fraction(known(context, left.row_factor), activation + 2))
+    return Lowered(multiply(context, product, left.row_factor, extent, fractions))
 
 
-def _extent(value: Value):  # type: ignore[no-untyped-def]
-    extent = ring_of(value).range
-    assert extent is not None
-    return extent
-
-
-def _matmul(context: Context, a: Value, b: Value, extent: object, left_fraction: int | None = None) -> Value:
+def _matmul(context: Context, a: Value, b: Value, extent: Range, left_fraction: int | None = None) -> Value:
     x = _opened_at_root(context, a, min(ring_of(a).fraction, left_fraction or factor_fraction(context, a)))
     y = _opened_at_root(context, b, factor_fraction(context, b))
-    return context.emit("matmul", x, y, extent=extent)  # type: ignore[arg-type]
+    return context.emit("matmul", x, y, extent=extent)
 
 
 def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:

@@ -1,7 +1,7 @@
 """Lowering of normalisations: exact centring, one square, a segmented inverse square root, one product.
 
-Centring multiplies by n instead of dividing: n x - sum(x) is exact, and normalisation does not see the factor.
-Gain and bias are left to the consumer, which folds them into its weights where it can.
+Centring multiplies by n instead of dividing: n x - sum(x) is exact, and normalisation does not see the
+factor. Gain and bias are left to the consumer, which folds them into its weights where it can.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
-from mpcc.passes.lower.products import known, multiply, open_for_product, relative_fraction, segmented_power, square
+from mpcc.passes.lower.products import (
+    known,
+    multiply,
+    open_for_product,
+    relative_fraction,
+    segmented_power,
+    square,
+)
 
 LOW_ROOM = 4.0  # below the smallest mean square: segments cost bits a row only
 MAX_EXTRA_BITS = 8  # fraction bits given to a normalisation's argument beyond the activation's
@@ -36,7 +43,9 @@ def lower_layer_norm(context: Context, operation: Operation) -> Lowered:
     )
     epsilon = float(operation.attributes["epsilon"])  # type: ignore[arg-type]
     variance = context.internal(operation.result, "variance")
-    normalised = _normalise(context, operation, centred, variance, epsilon, ratio**2 * count, math.sqrt(count))
+    normalised = _normalise(
+        context, operation, centred, variance, epsilon, ratio**2 * count, math.sqrt(count)
+    )
     gain, bias = (_parameter(context, operation, i) for i in (1, 2))
     return Lowered(normalised, gain=gain, bias=bias)
 
@@ -69,11 +78,13 @@ def _normalise(
     factor: float,
     output_scale: float,
 ) -> Value:
-    """x * output_scale / sqrt(sum(x^2) + factor * epsilon), where sum(x^2) is `factor` times `mean_square`."""
+    """x * output_scale / sqrt(sum(x^2) + factor * epsilon); sum(x^2) is `factor` times `mean_square`."""
     last = len(ring_of(x).shape) - 1
     bounds = _sum_bounds(context, mean_square, epsilon, factor)
     # at its full scale: sqrt(n) times the root mean square
-    smallest = math.sqrt(max((mean_square.low + epsilon) * (factor if output_scale == 1.0 else 1.0), bounds.low / factor))
+    smallest = math.sqrt(
+        max((mean_square.low + epsilon) * (factor if output_scale == 1.0 else 1.0), bounds.low / factor)
+    )
     activation = context.formats.activation
     fraction = activation + min(MAX_EXTRA_BITS, max(0, math.ceil(-math.log2(smallest))))
     fraction = min(ring_of(x).fraction, fraction)

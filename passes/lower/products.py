@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,9 +18,12 @@ NORMALISED_FRACTION = 14  # of z - 1 in powers
 SQUARE_BITS = 5  # fraction bits of a polynomial's last coefficient
 POLYNOMIAL_FRACTION = 2 * NORMALISED_FRACTION + SQUARE_BITS
 PRODUCT_FRACTION = 60  # fraction and integer bits of a segmented power's result
+WIDEST_SCALE = 59  # fraction bits of a product that scales to [1, 2)
 WIDE_RECIPROCAL = 2.0**14
 SMALLEST_BITS = 8  # significant bits of its smallest value
-WIDE_BITS = 56  # integer and fraction bits above which a public product takes fewer fraction bits of its operand
+WIDE_BITS = (
+    56  # integer and fraction bits above which a public product takes fewer fraction bits of its operand
+)
 RELATIVE_BITS = 16
 POWER_ROOM = 1.125  # a segmented power loses its accuracy slowly beyond its range
 
@@ -36,7 +40,9 @@ def open_for_product(context: Context, share: Value, fraction: int) -> Value:
 
 
 def product_fraction(context: Context, share: Value) -> int:
-    """Fraction bits at which a factor is opened: the activation's, more for small values, fewer for large ones."""
+    """Fraction bits at which a factor is opened: the activation's, more for small values, fewer for large
+    ones.
+    """
     extent = known(context, share)
     wanted = context.formats.activation + max(0, -math.floor(math.log2(extent.magnitude + 1e-30)) - 1)
     return min(ring_of(share).fraction, wanted, 24)
@@ -49,7 +55,9 @@ def factor_fraction(context: Context, share: Value) -> int:
     return product_fraction(context, share)
 
 
-def multiply(context: Context, a: Value, b: Value, extent: Range, fractions: tuple[int, int] | None = None) -> Value:
+def multiply(
+    context: Context, a: Value, b: Value, extent: Range, fractions: tuple[int, int] | None = None
+) -> Value:
     """Elementwise product of two shares with known ranges; its own range is `extent`."""
     fa, fb = fractions or (product_fraction(context, a), product_fraction(context, b))
     if a is b:
@@ -65,11 +73,18 @@ def square(context: Context, opened: Value, extent: Range | None = None) -> Valu
     """Elementwise square of a masked value."""
     fraction = 2 * ring_of(opened).fraction
     return context.emit(
-        "product", opened, factors=("polynomial",), coefficients=(SQUARE,), fractions=(fraction,), extent=extent
+        "product",
+        opened,
+        factors=("polynomial",),
+        coefficients=(SQUARE,),
+        fractions=(fraction,),
+        extent=extent,
     )
 
 
-def selected(context: Context, opened: Value, bits: Value, row: tuple[int, ...], extent: Range | None) -> Value:
+def selected(
+    context: Context, opened: Value, bits: Value, row: tuple[int, ...], extent: Range | None
+) -> Value:
     """A masked value times row[0] + sum_t row[t+1] b_t."""
     return context.emit(
         "product",
@@ -83,10 +98,11 @@ def selected(context: Context, opened: Value, bits: Value, row: tuple[int, ...],
 
 
 def segmented_power(context: Context, q: Value, exponent: float, extent: Range, scale: float = 1.0) -> Value:
-    """scale * q^exponent for a share q > 0 whose real range is `extent`: 4 ticks. q <= 0 gives a finite value.
+    """scale * q^exponent for a share q > 0 whose real range is `extent`: 4 ticks. q <= 0 gives a finite
+    value.
 
-    Compare with all thresholds, scale by the selected power to z in [1, 2^(1/8)), a quadratic in z - 1 times the
-    selected output scale. Raises MPC-P016 where the range is too wide for the smallest results.
+    Compare with all thresholds, scale by the selected power to z in [1, 2^(1/8)), a quadratic in z - 1 times
+    the selected output scale. Raises MPC-P016 where the range is too wide for the smallest results.
     """
     extent = Range(extent.low, max(extent.high, 2 * extent.low))
     context.rely(q, Range(extent.low / POWER_ROOM, extent.high * POWER_ROOM))
@@ -99,9 +115,11 @@ def segmented_power(context: Context, q: Value, exponent: float, extent: Range, 
     compare_bits = math.ceil(math.log2(extent.high * unit + 1)) + 2
     below = context.emit("open_bits", comparison(context, narrow, compare_bits, thresholds))
 
-    fq = min(ring_of(q).fraction, math.ceil(RELATIVE_BITS - low_log2))
+    # both factors of z: together with the range's octaves they must leave the ring what z needs
+    bits = min(RELATIVE_BITS, math.floor((WIDEST_SCALE - (high_log2 - low_log2)) / 2))
+    fq = min(ring_of(q).fraction, math.ceil(bits - low_log2))
     opened = context.opened(q, fq, bits_for(extent, fq))
-    fm = math.ceil(RELATIVE_BITS + high_log2)
+    fm = math.ceil(bits + high_log2)
     scaled = context.emit(
         "product",
         opened,
@@ -141,9 +159,12 @@ def segmented_power(context: Context, q: Value, exponent: float, extent: Range, 
 
 
 def step_row(levels: tuple[float, ...], fraction: int) -> tuple[int, ...]:
-    """Coefficients that select level i where i thresholds are at or below the value: bits say [value < threshold]."""
+    """Coefficients that select level i where i thresholds are at or below the value.
+
+    The bits say [value < threshold].
+    """
     encoded = [round(v * 2.0**fraction) for v in levels]
-    return (encoded[-1], *(a - b for a, b in zip(encoded, encoded[1:], strict=False)))
+    return (encoded[-1], *(a - b for a, b in pairwise(encoded)))
 
 
 def comparison(context: Context, share: Value, bits: int, thresholds: tuple[int, ...]) -> Value:
@@ -166,11 +187,15 @@ def lower_mul(context: Context, operation: Operation) -> Lowered:
     constant = context.tensor_constant(b)
     x = context.plain_share(a)
     if constant is None:
-        return Lowered(multiply(context, _relied_on(context, x), _relied_on(context, context.plain_share(b)), extent))
+        return Lowered(
+            multiply(context, _relied_on(context, x), _relied_on(context, context.plain_share(b)), extent)
+        )
     return Lowered(_times_constant(context, x, constant, context.visibility(b), extent))
 
 
-def _times_constant(context: Context, x: Value, constant: np.ndarray, known_to: Visibility, extent: Range) -> Value:
+def _times_constant(
+    context: Context, x: Value, constant: np.ndarray, known_to: Visibility, extent: Range
+) -> Value:
     """x times the array of a tensor-stage constant; public arithmetic only if everybody knows it."""
     shape = np.broadcast_shapes(ring_of(x).shape, constant.shape)
     if known_to is not Visibility.PUBLIC:
@@ -188,7 +213,8 @@ def _relied_on(context: Context, share: Value) -> Value:
 
 
 def times_public(context: Context, x: Value, constant: np.ndarray, extent: Range) -> Value:
-    """x times a public array, whose fraction bits give its largest entry 14 significant bits (exact where it can).
+    """x times a public array, whose fraction bits give its largest entry 14 significant bits (exact where it
+    can).
 
     Where x has many fraction bits, as powers have, it gives up those that the product has no room for.
     """
@@ -198,7 +224,9 @@ def times_public(context: Context, x: Value, constant: np.ndarray, extent: Range
         excess = bits_for(extent, ring_of(x).fraction + fraction) - WIDE_BITS
         spare = ring_of(x).fraction - product_fraction(context, x)
         x = context.at_fraction(x, ring_of(x).fraction - max(0, min(excess, spare)))
-    while fraction > 0 and np.array_equal(np.rint(constant * 2.0 ** (fraction - 1)), constant * 2.0 ** (fraction - 1)):
+    while fraction > 0 and np.array_equal(
+        np.rint(constant * 2.0 ** (fraction - 1)), constant * 2.0 ** (fraction - 1)
+    ):
         fraction -= 1
     return context.emit("mul_public", x, context.public(constant, max(0, fraction)), extent=extent)
 
@@ -213,7 +241,9 @@ def _times_power_of_two(context: Context, x: Value, factor: float, extent: Range
     return moved if factor > 0 else context.emit("scale", moved, factor=-1, fraction=0, extent=extent)
 
 
-def _times_weight(context: Context, x: Value, weight: np.ndarray, shape: tuple[int, ...], extent: Range) -> Value:
+def _times_weight(
+    context: Context, x: Value, weight: np.ndarray, shape: tuple[int, ...], extent: Range
+) -> Value:
     if ring_of(x).shape != shape:
         x = context.emit("expand", x, shape=shape)
     served = context.served(x, factor_fraction(context, x))
@@ -263,7 +293,12 @@ def lower_div(context: Context, operation: Operation) -> Lowered:
         narrow = context.at_fraction(inverse, fraction)
         return Lowered(_times_constant(context, narrow, dividend, context.visibility(a), extent))
     x = _relied_on(context, context.plain_share(a))
-    return Lowered(multiply(context, x, inverse, extent, (product_fraction(context, x), fraction)))
+    # the error of the dividend is divided, too
+    small = max(0, -math.floor(math.log2(context.range_of(b).low)))
+    room = WIDE_BITS - fraction - max(0, math.ceil(math.log2(extent.magnitude + 1)))
+    wanted = product_fraction(context, x)
+    finer = max(wanted, min(ring_of(x).fraction, wanted + small, room))
+    return Lowered(multiply(context, x, inverse, extent, (finer, fraction)))
 
 
 def positive(context: Context, value: Value) -> Range:

@@ -61,7 +61,8 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
     exponential = context.emit(
         "exponential", argument, bits=EXPONENT_BITS, fraction=EXPONENTIAL_FRACTION, extent=Range(0.0, 1.0)
     )
-    weight = context.opened(exponential, WEIGHT_FRACTION, WEIGHT_BITS)
+    fraction = WEIGHT_FRACTION + plan.extra_bits
+    weight = context.opened(exponential, fraction, WEIGHT_BITS + plan.extra_bits)
     clip = comparison(
         context,
         context.at_fraction(argument, CLIP_FRACTION),
@@ -74,7 +75,7 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
         context.emit("open_bits", clip),
         factors=("value", "bits"),
         coefficients=((), (1, -1)),
-        fractions=(WEIGHT_FRACTION, 0),
+        fractions=(fraction, 0),
         extent=Range(0.0, 1.0),
     )
     count = ring_of(kept).shape[-1]
@@ -90,6 +91,8 @@ class Positions:
     def __init__(self, raw: Range, top: Range, masked: bool, unit_log2: int) -> None:
         self.unit_log2 = unit_log2
         self.unit = 2.0**unit_log2
+        # the maximum is overestimated by up to two units, which scales all weights of a row down
+        self.extra_bits = 4 if unit_log2 > 1 else 0
         self.low = math.floor(top.low / self.unit) - 2
         high = math.ceil(top.high / self.unit) + 1
         self.levels = high - self.low

@@ -213,7 +213,8 @@ class Rewriter:
     def constant(self, data: np.ndarray, who: Visibility = Visibility.PUBLIC) -> ir.Value:
         """A constant value; equal small public constants are one value.
 
-        A party's constants stay apart though they may be equal: the program's form must not depend on their values.
+        A party's constants stay apart though they may be equal: the program's form must not depend on their
+        values.
         """
         data = np.ascontiguousarray(data) if data.ndim else data
         self._count += 1

@@ -1,7 +1,8 @@
 """Expands correlations ahead of their use: they do not depend on the input, so this is offline work.
 
-A thread walks the program's draws in order, up to a budget of expanded bytes that are not yet used; the online phase finds
-them ready, or waits for the next. Memory stays bounded for programs whose correlations are larger than the budget.
+A thread walks the program's draws in order, up to a budget of expanded bytes that are not yet used; the
+online phase finds them ready, or waits for the next. Memory stays bounded for programs whose correlations are
+larger than the budget.
 """
 
 from __future__ import annotations

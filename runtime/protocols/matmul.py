@@ -33,9 +33,7 @@ def batched_matmul(a: U64, b: U64, bits: int) -> U64:
     count = math.prod(batch)
     left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(count, *a.shape[-2:])
     right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(count, *b.shape[-2:])
-    product = kernels.matmul(
-        np.ascontiguousarray(left), np.ascontiguousarray(right), bits
-    )
+    product = kernels.matmul(np.ascontiguousarray(left), np.ascontiguousarray(right), bits)
     return product.reshape(*batch, a.shape[-2], b.shape[-1])
 
 

@@ -1,10 +1,11 @@
-"""The README's benchmark table: compiles each model, runs the dealer and both parties as processes, prints Markdown.
+"""The README's benchmark table: compiles each model, runs the dealer and both parties as processes, prints
+Markdown.
 
     python -m tests.benchmarks.run digits minilm32 minilm128
     python -m tests.benchmarks.run                               all rows
 
-From the repository root, in an environment with mpcc; rows that export a model need its `examples` extra. Seconds are
-the median of the sessions; bytes and rounds are the same in all of them.
+From the repository root, in an environment with mpcc; rows that export a model need its `examples` extra.
+Seconds are the median of the sessions; bytes and rounds are the same in all of them.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ class Measured:
 
 def call(*command: str) -> None:
     """A Python module from the repository root; its output is shown only when it fails."""
-    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed\n{done.stdout}{done.stderr}")
 
@@ -227,7 +230,9 @@ def lines(row: Row, ours: Measured) -> list[str]:
     """The row of mpcc, and one for each peer with how many times as much it needs."""
     each_way = f"{ours.bytes_party0 / 1e6:.2f} + {ours.bytes_party1 / 1e6:.2f}"
     offline = f"{ours.dealt_bytes / 1e6:.1f} + {ours.setup_bytes / 1e6:.1f}"
-    table = [f"| {row.title} | mpcc | {ours.seconds:.2f} | {each_way} | {ours.rounds} | {offline} | {ours.max_error:.2g} |"]
+    largest = f"{ours.max_error:.2g}"
+    cells = (row.title, "mpcc", f"{ours.seconds:.2f}", each_way, ours.rounds, offline, largest)
+    table = [f"| {' | '.join(map(str, cells))} |"]
     for peer in row.peers:
         seconds = f"{peer.seconds:g} ({peer.seconds / ours.seconds:.1f}x)"
         sent = f"{peer.megabytes:g} ({peer.megabytes / ours.megabytes:.1f}x)"
@@ -245,11 +250,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     print(f"{os.cpu_count()} cores, {kernels.isa()}; both parties and the dealer on this machine, loopback\n")
-    print("| work | system | online s | online MB, server + client | rounds | dealt + set-up MB | max error |")
+    print(
+        "| work | system | online s | online MB, server + client | rounds | dealt + set-up MB | max error |"
+    )
     print("|---|---|---:|---:|---:|---:|---:|", flush=True)
     for name in options.rows or ROWS:
         with tempfile.TemporaryDirectory(prefix="mpcc-benchmark-") as folder:
-            print("\n".join(lines(ROWS[name], measure(ROWS[name], options.sessions, Path(folder)))), flush=True)
+            print(
+                "\n".join(lines(ROWS[name], measure(ROWS[name], options.sessions, Path(folder)))), flush=True
+            )
 
 
 if __name__ == "__main__":

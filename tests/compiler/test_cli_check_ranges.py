@@ -26,8 +26,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ((name, image),) = fixture_arrays(NAME, "in_").items()
     spot = image / 20
     spot.flat[0] = 3
-    np.savez(folder / "good.npz", **{name: spot})  # type: ignore[arg-type]
-    np.savez(folder / "bad.npz", **{name: np.copysign(2.9, image).astype(image.dtype)})  # type: ignore[arg-type]
+    np.savez(folder / "good.npz", allow_pickle=False, **{name: spot})
+    outside = np.copysign(2.9, image).astype(image.dtype)
+    np.savez(folder / "bad.npz", allow_pickle=False, **{name: outside})
     arguments = ["--calibrate", str(folder / "good.npz"), "--check-ranges"]
     assert main(["compile", str(MODELS / f"{NAME}.onnx"), "-o", str(folder / "prog"), *arguments]) == 0
     assert [name for name, _ in read_dumps(folder / "prog")] == [*PASSES[:-1], RANGE_PASS, PASSES[-1]]

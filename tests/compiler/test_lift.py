@@ -90,7 +90,9 @@ def test_arithmetic(tmp_path: Path, case: str) -> None:
 
 
 def test_product_with_itself_is_a_square(tmp_path: Path) -> None:
-    assert kinds(imported(tmp_path, build("(float[3,4] x) => (float[3,4] y)", "y = Mul(x, x)"))) == {"square": 1}
+    assert kinds(imported(tmp_path, build("(float[3,4] x) => (float[3,4] y)", "y = Mul(x, x)"))) == {
+        "square": 1
+    }
 
 
 def test_batch_normalization(tmp_path: Path) -> None:

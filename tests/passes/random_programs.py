@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+
 from mpcc.ir.dialects import definition
 from mpcc.ir.program import Builder, Program, Value
 from tests.passes.tensor_programs import client, constant
@@ -20,13 +21,15 @@ MOVES = ("reshape", "transpose", "expand", "slice", "take", "concat")
 
 
 class RandomProgram:
-    """The program of a seed. `x` is its first input, `others` further ones; `make` builds it, for `lowered`."""
+    """A seed's program: `x` is its first input, `others` are more; `make` builds it, for `lowered`."""
 
     def __init__(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
         rank = int(self._random.integers(1, 5))
         shape = (*map(int, self._random.integers(1, 5, size=rank - 1)), self._pick([1, 2, 3, 4, 8, 16]))
-        self.x = self._random.normal(size=shape) * self._pick([0.05, 1.0, 3.0, 10.0]) + self._pick([0.0, 1.0, -2.0])
+        self.x = self._random.normal(size=shape) * self._pick([0.05, 1.0, 3.0, 10.0]) + self._pick(
+            [0.0, 1.0, -2.0]
+        )
         self.others: dict[str, np.ndarray] = {}
         self._pool: list[Value] = []
 
@@ -49,7 +52,7 @@ class RandomProgram:
         return constant(self._builder, array, self._pick(["public", "party0"]))
 
     def _broadcastable(self, shape: Shape) -> np.ndarray:
-        """An array that broadcasts to the shape, sometimes of the same number everywhere or of a higher rank."""
+        """An array that broadcasts to the shape, sometimes of one number everywhere or of a higher rank."""
         rank = int(self._random.integers(0, len(shape) + 1))
         part = tuple(d if self._random.random() < 0.6 else 1 for d in shape[len(shape) - rank :])
         if self._random.random() < 0.15 and len(shape) < 4:
@@ -104,7 +107,9 @@ class RandomProgram:
             return None
         inner, width = _shape(x)[-1], int(self._random.integers(1, 9))
         weight = constant(self._builder, self._random.normal(size=(inner, width)) / math.sqrt(inner))
-        bias = [constant(self._builder, self._random.normal(size=width))] if self._random.random() < 0.5 else []
+        bias = (
+            [constant(self._builder, self._random.normal(size=width))] if self._random.random() < 0.5 else []
+        )
         return self._emit("linear", x, weight, *bias)
 
     def matmul(self, x: Value) -> Value | None:
@@ -115,8 +120,12 @@ class RandomProgram:
         if kind == "left":
             return self._emit("matmul", self._constant(self._random.normal(size=(3, shape[-2]))), x)
         if kind == "right":
-            return self._emit("matmul", x, self._constant(self._random.normal(size=(*shape[:-2], shape[-1], 2))))
-        other = self._fitting(lambda s: len(s) >= 2 and s[-1] == shape[-1] and _broadcasts(s[:-2], shape[:-2]))
+            return self._emit(
+                "matmul", x, self._constant(self._random.normal(size=(*shape[:-2], shape[-1], 2)))
+            )
+        other = self._fitting(
+            lambda s: len(s) >= 2 and s[-1] == shape[-1] and _broadcasts(s[:-2], shape[:-2])
+        )
         return other and self._emit("matmul", x, self._swapped(other))
 
     def _swapped(self, x: Value) -> Value:
@@ -148,13 +157,17 @@ class RandomProgram:
             return None
         width, kind = _shape(x)[-1], self._pick(["layer_norm", "rms_norm", "l2_normalize"])
         most = {"layer_norm": 2, "rms_norm": 1, "l2_normalize": 0}[kind]
-        parameters = [self._random.normal(size=width) + 1 for _ in range(int(self._random.integers(most + 1)))]
+        parameters = [
+            self._random.normal(size=width) + 1 for _ in range(int(self._random.integers(most + 1)))
+        ]
         epsilon = self._pick([1e-5, 1e-12]) if width > 1 else 1e-5
         return self._emit(kind, x, *(constant(self._builder, p) for p in parameters), epsilon=epsilon)
 
     def reduction(self, x: Value) -> Value:
         rank = len(_shape(x))
-        axes = tuple(sorted(map(int, self._random.choice(rank, self._random.integers(rank + 1), replace=False))))
+        axes = tuple(
+            sorted(map(int, self._random.choice(rank, self._random.integers(rank + 1), replace=False)))
+        )
         keepdims = bool(self._random.integers(2))
         return self._emit(self._pick(["reduce_sum", "reduce_mean"]), x, axes=axes, keepdims=keepdims)
 
@@ -166,16 +179,23 @@ class RandomProgram:
         shape = _shape(x)
         if not shape:
             return None
-        kind, axis = self._pick(["transpose", "expand", "slice", "take"]), int(self._random.integers(len(shape)))
+        kind, axis = (
+            self._pick(["transpose", "expand", "slice", "take"]),
+            int(self._random.integers(len(shape))),
+        )
         if kind == "transpose":
             return self._emit(kind, x, permutation=tuple(map(int, self._random.permutation(len(shape)))))
         if kind == "expand":
             return self._emit(kind, x, shape=(2, *shape)) if len(shape) < 4 else None
         if kind == "take":
-            return self._emit(kind, x, axis=axis, indices=tuple(map(int, self._random.integers(0, shape[axis], 3))))
+            return self._emit(
+                kind, x, axis=axis, indices=tuple(map(int, self._random.integers(0, shape[axis], 3)))
+            )
         starts, steps = [0] * len(shape), [1] * len(shape)
         stops = list(shape)
-        starts[axis], stops[axis], steps[axis] = self._pick([(shape[axis] - 1, -1, -1), (shape[axis] // 2, shape[axis], 1)])
+        starts[axis], stops[axis], steps[axis] = self._pick(
+            [(shape[axis] - 1, -1, -1), (shape[axis] // 2, shape[axis], 1)]
+        )
         return self._emit(kind, x, starts=tuple(starts), stops=tuple(stops), steps=tuple(steps))
 
     def concat(self, x: Value) -> Value | None:
@@ -183,7 +203,9 @@ class RandomProgram:
         if not shape:
             return None
         axis = int(self._random.integers(len(shape)))
-        other = self._fitting(lambda s: len(s) == len(shape) and s[:axis] + s[axis + 1 :] == shape[:axis] + shape[axis + 1 :])
+        other = self._fitting(
+            lambda s: len(s) == len(shape) and s[:axis] + s[axis + 1 :] == shape[:axis] + shape[axis + 1 :]
+        )
         if other is None or self._random.random() < 0.5:
             other = self._constant(self._random.normal(size=shape))
         return self._emit("concat", other, x, axis=axis)
@@ -207,11 +229,15 @@ def conditioned_error(program: Program, inputs: dict[str, np.ndarray], expected:
     """How far float evaluation strays when every result carries a rounding of the formats' size."""
     worst = 0.0
     for seed in range(4):
-        random, values = np.random.default_rng(seed), {}
+        random = np.random.default_rng(seed)
+        values: dict[Value, np.ndarray] = {}
         for o in program.operations:
             if o.kind in ("input", "constant"):
                 source = inputs if o.kind == "input" else program.constants
-                exact, noise = np.asarray(source[str(o.attributes["name"])], dtype=np.float64), float(o.attributes["name"] == "x")
+                exact, noise = (
+                    np.asarray(source[str(o.attributes["name"])], dtype=np.float64),
+                    float(o.attributes["name"] == "x"),
+                )
             else:
                 operands = [values[v] for v in o.operands]
                 exact = definition(program.stage, o.kind).evaluate(operands, o.attributes)  # type: ignore[attr-defined]

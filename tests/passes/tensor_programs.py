@@ -1,4 +1,6 @@
-"""Small tensor-stage programs with calibrated ranges, lowered, run between both parties and compared with their meaning."""
+"""Small tensor-stage programs with calibrated ranges, lowered, run between both parties and compared with
+their meaning.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
 from mpcc.compiler.calibrate import Calibration, measure_internals
 from mpcc.compiler.driver import widened
 from mpcc.compiler.evaluate import evaluate
@@ -36,7 +39,7 @@ class Lowered:
         return Sources(self.inputs, constants, constants)
 
     def secure(self) -> tuple[np.ndarray, Run]:
-        """The real value of output `y` from both parties, and what was moved; the cost must be as predicted."""
+        """The real value of output `y` from both parties, and what was moved: as much as predicted."""
         result = run_program(self.program, self.sources())
         assert result.sent == predicted(self.program)
         return self._real(result.outputs[1]["y"]), result
@@ -61,8 +64,16 @@ def client(builder: Builder, name: str, array: np.ndarray) -> Value:
     return builder.emit("input", name=name, visibility="party1", dtype="float", shape=array.shape)
 
 
-def lowered(make: Make, x: np.ndarray, others: dict[str, np.ndarray] | None = None, formats: Formats | None = None, check: bool = False) -> Lowered:
-    """`make` builds the output from `x`, made secret by adding a weight of 0; `others` are more client inputs it may name."""
+def lowered(
+    make: Make,
+    x: np.ndarray,
+    others: dict[str, np.ndarray] | None = None,
+    formats: Formats | None = None,
+    check: bool = False,
+) -> Lowered:
+    """`make` builds the output from `x`, made secret by adding a weight of 0; `others` are more client inputs
+    it may name.
+    """
     builder = Builder("test", Stage.TENSOR)
     secret = builder.emit("add", client(builder, "x", x), constant(builder, np.zeros(1)))
     builder.program.outputs = {"y": make(builder, secret)}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mpcc.passes.approximations.powers import power
 from mpcc.passes.approximations.series import FUNCTIONS, fit
 

@@ -1,8 +1,10 @@
+# ruff: noqa: E501 (lines of IR text)
 """Ring widths follow demand; a shift becomes a truncation only where it does not fit."""
 
 from __future__ import annotations
 
 import pytest
+
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 from mpcc.ir.printer import print_operation

@@ -1,9 +1,12 @@
-"""Every lowering against the tensor operation's meaning, run between both parties, with the cost as predicted."""
+"""Every lowering against the tensor operation's meaning, run between both parties, with the cost as
+predicted.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 from mpcc.ir.printer import print_program
@@ -44,7 +47,10 @@ CASES: dict[str, tuple[Make, float]] = {
     "reduce_sum": (unary("reduce_sum", axes=(1,), keepdims=False), 2e-3),
     "reduce_mean": (unary("reduce_mean", axes=(0,), keepdims=True), 4e-4),
     "rms_norm": (lambda b, x: b.emit("rms_norm", x, constant(b, GAIN), epsilon=1e-6), 5e-4),
-    "layer_norm": (lambda b, x: b.emit("layer_norm", x, constant(b, GAIN), constant(b, BIAS), epsilon=1e-5), 5e-4),
+    "layer_norm": (
+        lambda b, x: b.emit("layer_norm", x, constant(b, GAIN), constant(b, BIAS), epsilon=1e-5),
+        5e-4,
+    ),
     "layer_norm_plain": (unary("layer_norm", epsilon=1e-5), 5e-4),
     "l2_normalize": (unary("l2_normalize", epsilon=1e-12), 1e-4),
     "linear": (lambda b, x: b.emit("linear", x, constant(b, NARROW), constant(b, BIAS[:24])), 5e-4),
@@ -95,7 +101,9 @@ def test_every_stage_prints_and_parses_back(name: str) -> None:
 def test_a_masked_position_gets_exactly_no_weight_and_an_empty_row_is_zero() -> None:
     x = GENERATOR.normal(size=(3, 8)) * 4
     keep = np.array([[1, 1, 1, 0, 0, 1, 0, 1], [1] * 8, [0] * 8], dtype=np.float64)
-    case = lowered(lambda b, x: b.emit("softmax", x, client(b, "keep", keep), empty_rows="zero"), x, {"keep": keep})
+    case = lowered(
+        lambda b, x: b.emit("softmax", x, client(b, "keep", keep), empty_rows="zero"), x, {"keep": keep}
+    )
     secure, _ = case.secure()
     assert (secure[keep == 0] == 0).all()
     assert np.abs(secure - case.expected).max() < 2e-4
@@ -103,7 +111,9 @@ def test_a_masked_position_gets_exactly_no_weight_and_an_empty_row_is_zero() -> 
 
 def test_the_maximum_of_a_row_costs_two_ticks_whatever_its_length() -> None:
     rounds = {
-        length: lowered(unary("softmax", empty_rows="refuse"), GENERATOR.normal(size=(2, length)) * 3).secure()[1].rounds
+        length: lowered(unary("softmax", empty_rows="refuse"), GENERATOR.normal(size=(2, length)) * 3)
+        .secure()[1]
+        .rounds
         for length in (4, 64)
     }
     assert rounds[4] == rounds[64]

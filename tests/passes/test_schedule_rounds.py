@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (lines of IR text)
 """Openings merge into the fewest ticks: the longest path."""
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Draw, Prefetch
 from mpcc.runtime.correlations.slots import Role, Slot

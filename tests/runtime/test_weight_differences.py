@@ -1,4 +1,4 @@
-"""F = W - B is sent once for a store, kept by party 1, and asked for again when the kept file does not fit."""
+"""F = W - B is sent once for a store, kept by party 1, and asked for again when the file does not fit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from mpcc.runtime import weight_differences
 from mpcc.runtime.transport.in_process import channel_pair
 
@@ -53,7 +54,9 @@ def test_without_a_folder_sent_every_time() -> None:
 
 
 @pytest.mark.parametrize("other", [{"seed": b"t" * 16}, {"weights": "v"}])
-def test_another_mask_or_other_weights_are_not_served_from_the_file(tmp_path: Path, other: dict[str, str]) -> None:
+def test_another_mask_or_other_weights_are_not_served_from_the_file(
+    tmp_path: Path, other: dict[str, str]
+) -> None:
     transfer(tmp_path)
     assert transfer(tmp_path, **other)[1] == 1  # type: ignore[arg-type]
 
