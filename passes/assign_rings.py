@@ -1,9 +1,9 @@
 """Ring widths, backwards from what each consumer needs; truncations only where a free shift does not fit.
 
-An opening that feeds elementwise products needs its own range only; a matrix product needs its result's ring, and so do
-its openings. A shift by s needs s more bits in its operand. Where that exceeds what the operand's kernel does well
-(52 bits for matrix products, 64 else), the shift becomes a faithful truncation, which costs a tick and two bits an
-element and needs only the operand's own range.
+An opening that feeds elementwise products needs its own range only; a matrix product needs its result's ring,
+and so do its openings. A shift by s needs s more bits in its operand. Where that exceeds what the operand's
+kernel does well (52 bits for matrix products, 64 else), the shift becomes a faithful truncation, which costs
+a tick and two bits an element and needs only the operand's own range.
 """
 
 from __future__ import annotations
@@ -82,13 +82,14 @@ def _demands(program: Program, limits: dict[Value, int]) -> tuple[dict[Value, in
             need(operation.operands[0], integer(attributes, "bits"))
         elif kind in ("open_masked", "serve"):
             need(operation.operands[0], opening_bits(operation, wanted))
-        elif kind == "reveal":
-            need(operation.operands[0], own_bits(operation.operands[0]))
-        elif kind == "truncate":
+        elif kind in ("reveal", "truncate"):
             need(operation.operands[0], own_bits(operation.operands[0]))
         elif kind == "shift" and ring_of(operation.operands[0]).sharing is Sharing.SHARE:
             bits = integer(attributes, "bits")
-            if wanted + bits > limits[operation.operands[0]] and own_bits(operation.operands[0]) < wanted + bits:
+            if (
+                wanted + bits > limits[operation.operands[0]]
+                and own_bits(operation.operands[0]) < wanted + bits
+            ):
                 truncated.add(operation)
                 need(operation.operands[0], max(own_bits(operation.operands[0]), bits + 2))
             else:
@@ -120,7 +121,9 @@ def _rebuild(program: Program, demand: dict[Value, int], truncated: set[Operatio
             inferred = replace(inferred, sharing=Sharing.SHARE)
             ring = min(ring, max(demand[operation.result], 1))
         kept = replace(inferred, ring=ring, range=ring_of(operation.result).range)
-        added = builder.append(kind, operands, attributes, [kept], operation.onnx_nodes, [operation.result.name])
+        added = builder.append(
+            kind, operands, attributes, [kept], operation.onnx_nodes, [operation.result.name]
+        )
         values[operation.result] = added.result
     builder.program.outputs = {name: values[v] for name, v in program.outputs.items()}
     return builder.program
@@ -133,5 +136,5 @@ def _check(operation: Operation, demand: dict[Value, int]) -> None:
             "MPC-P020",
             f"%{operation.result.name} ({operation.kind}) needs a ring of {needed} bits, 64 is the widest",
             where=", ".join(operation.onnx_nodes) or None,
-            remedy="its calibrated range is too wide for the fixed-point formats: check the calibration inputs",
+            remedy="its calibrated range is too wide for the number formats: check the calibration inputs",
         )

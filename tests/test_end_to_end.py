@@ -19,6 +19,7 @@ from tests.compiler.graphs import DENSE
 from tests.support import secure_run
 
 MODELS = Path(__file__).parent / "models"
+IN_SMOKE = "bert.dynamo20"
 FRESH_INPUTS = 5
 FRESH_SEED = 123  # not calibration's
 CLEAR_LEAD = 0.25  # of the bar: where the largest logit leads by less, another may come out on top
@@ -66,7 +67,9 @@ def assert_same_largest(actual: np.ndarray, expected: np.ndarray) -> None:
     assert np.array_equal(actual.argmax(-1)[clear], expected.argmax(-1)[clear])
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize(
+    "name", [IN_SMOKE, *(pytest.param(name, marks=pytest.mark.slow) for name in DENSE if name != IN_SMOKE)]
+)
 def test_secure_answers_are_onnxruntime_s_at_the_predicted_cost(name: str, tmp_path: Path) -> None:
     fixture = prepare(name, tmp_path / "program")
     cost = fixture.compiled.cost

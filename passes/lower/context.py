@@ -1,4 +1,5 @@
-"""What every lowering uses: values with their fraction bits and ranges, openings made once, public and private constants.
+"""What every lowering uses: values with their fraction bits and ranges, openings made once, public and
+private constants.
 
 Rings are not decided here: every result has the widest ring, `assign_rings` narrows them.
 """
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view
-from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Attribute, Attributes, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import Range, RingType, Sharing, Visibility
 from mpcc.passes.lower.reliance import Reliance, Reliances
@@ -24,7 +25,9 @@ SLACK = 1  # an opening or a truncation needs |x| < 2^(k-2): one bit beyond two'
 
 @dataclass(frozen=True)
 class Formats:
-    """Fraction bits: activations, weights, embedding tables, probabilities; `safety` multiplies calibrated ranges."""
+    """Fraction bits: activations, weights, embedding tables, probabilities; `safety` multiplies calibrated
+    ranges.
+    """
 
     activation: int = 13
     weight: int = 16
@@ -37,8 +40,9 @@ class Formats:
 class Lowered:
     """A tensor-stage value at the share stage.
 
-    `share` times the factors still to be applied: `row_factor` (a share broadcast over the last axis, from softmax), or
-    `gain` and `bias` (party 0's arrays, from a normalisation), which consumers fold where they can.
+    `share` times the factors still to be applied: `row_factor` (a share broadcast over the last axis, from
+    softmax), or `gain` and `bias` (party 0's arrays, from a normalisation), which consumers fold where they
+    can.
     """
 
     share: Value
@@ -49,8 +53,9 @@ class Lowered:
 
 @dataclass(frozen=True)
 class ShareOf:
-    """Which share-stage value stands for a tensor-stage value, by name, and what is still to be applied to it:
-    `row_factor`, a share, or with `affine` the gain and bias of a normalisation. For reports of errors by layer.
+    """Which share-stage value stands for a tensor-stage value, by name, and what is still to be applied to
+    it: `row_factor`, a share, or with `affine` the gain and bias of a normalisation. For reports of errors by
+    layer.
     """
 
     share: str
@@ -106,8 +111,9 @@ def emit_widest(
 
 @dataclass
 class Context:
-    """The program under construction. `ranges` gives a tensor value's range by name, `internals` a range inside its
-    operation by (name, key); both calibrated and already widened by the safety factor."""
+    """The program under construction. `ranges` gives a tensor value's range by name, `internals` a range
+    inside its operation by (name, key); both calibrated and already widened by the safety factor.
+    """
 
     source: Program
     ranges: dict[str, Range]
@@ -125,7 +131,9 @@ class Context:
 
     # ---- emission
 
-    def emit(self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute) -> Value:
+    def emit(
+        self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute
+    ) -> Value:
         """Append an operation at its widest ring; `extent` is the range of the real value."""
         return emit_widest(self.builder, kind, operands, attributes, extent, self.nodes)
 
@@ -147,7 +155,8 @@ class Context:
     def weight(self, array: np.ndarray, fraction: int, extent: Range | None = None) -> Value:
         """Party 0's array, kept in floating point and rounded when the program is loaded.
 
-        `extent` is its calibrated range, never taken from the array: widths of openings follow it and are public.
+        `extent` is its calibrated range, never taken from the array: widths of openings follow it and are
+        public.
         """
         kept = np.asarray(array, dtype=np.float32)
         name = self._store(kept)
@@ -165,7 +174,9 @@ class Context:
         if producer.kind in VIEW_ATTRIBUTES:
             array = self.tensor_constant(producer.operands[0])
             return None if array is None else apply_view(producer.kind, array, producer.attributes)
-        return self.source.constants[str(producer.attributes["name"])] if producer.kind == "constant" else None
+        return (
+            self.source.constants[str(producer.attributes["name"])] if producer.kind == "constant" else None
+        )
 
     def visibility(self, value: Value) -> Visibility:
         visibility: Visibility = value.type.visibility  # type: ignore[union-attr]
@@ -191,7 +202,7 @@ class Context:
         return extent
 
     def rely(self, share: Value, extent: Range) -> None:
-        """The operation under way is right only where the share lies within `extent`: for `--check-ranges`."""
+        """The operation under way is right only where the share lies in `extent`: for `--check-ranges`."""
         self.reliances.checked.append(Reliance(share, extent, self.nodes))
 
     # ---- shares of tensor-stage values
@@ -229,14 +240,19 @@ class Context:
             return share
         if ring.fraction > fraction:
             bits = ring.fraction - fraction
-            return self.once((share, fraction), lambda: self.emit("shift", share, bits=bits, extent=ring.range))
+            return self.once(
+                (share, fraction), lambda: self.emit("shift", share, bits=bits, extent=ring.range)
+            )
         bits = fraction - ring.fraction
         return self.once(
-            (share, fraction), lambda: self.emit("scale", share, factor=1 << bits, fraction=bits, extent=ring.range)
+            (share, fraction),
+            lambda: self.emit("scale", share, factor=1 << bits, fraction=bits, extent=ring.range),
         )
 
     def opened(self, share: Value, fraction: int, bits: int) -> Value:
-        """The share opened under a mask at `fraction` bits, once; at least `bits` wide, or as wide as `UNDECIDED` leaves it."""
+        """The share opened under a mask at `fraction` bits, once; at least `bits` wide, or as wide as
+        `UNDECIDED` leaves it.
+        """
         narrow = self.at_fraction(share, fraction)
         return self.once(
             (narrow, "opened", bits),
@@ -260,8 +276,8 @@ def lower(
 ) -> Program:
     """The share-stage program, at the widest rings. `reveals` maps output names to party0, party1 or public.
 
-    `shares`, if given, is filled by names of tensor-stage values; `reliances` with what the protocols count on.
-    Raises MpccError: MPC-P010 (no range), MPC-P011 (no lowering), and what the rules raise.
+    `shares`, if given, is filled by names of tensor-stage values; `reliances` with what the protocols count
+    on. Raises MpccError: MPC-P010 (no range), MPC-P011 (no lowering), and what the rules raise.
     """
     context = Context(source, ranges, internals, formats or Formats(), reliances or Reliances())
     for operation in source.operations:

@@ -57,26 +57,35 @@ for _kind in VIEW_ATTRIBUTES:
 def lower_concat(context: Context, operation: Operation) -> Lowered:
     parts = [context.plain_share(v) for v in operation.operands]
     fraction = _sum_fraction(context, operation, parts)
-    parts = [_source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)]
-    return Lowered(context.emit("concat", *parts, extent=context.range_of(operation.result), **operation.attributes))
+    parts = [
+        _source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)
+    ]
+    return Lowered(
+        context.emit("concat", *parts, extent=context.range_of(operation.result), **operation.attributes)
+    )
 
 
 @lowers("add", "sub")
 def lower_sum(context: Context, operation: Operation) -> Lowered:
     parts = [context.plain_share(v) for v in operation.operands]
     fraction = _sum_fraction(context, operation, parts)
-    parts = [_source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)]
+    parts = [
+        _source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)
+    ]
     return Lowered(context.emit(operation.kind, *parts, extent=context.range_of(operation.result)))
 
 
 def _sum_fraction(context: Context, operation: Operation, parts: list[Value]) -> int:
-    """The largest fraction of the secret parts, unless range and fraction together grow too wide; then fewer, down to
-    the activation's."""
+    """The largest fraction of the secret parts, unless range and fraction together grow too wide; then fewer,
+    down to the activation's.
+    """
     constants = [context.tensor_constant(v) is not None for v in operation.operands]
     fractions = [ring_of(p).fraction for p, c in zip(parts, constants, strict=True) if not c]
     widest = max(fractions, default=context.formats.activation + context.formats.weight)
     least = min(fractions, default=widest)
-    return max(min(least, context.formats.activation), sum_fraction(context.range_of(operation.result), widest))
+    return max(
+        min(least, context.formats.activation), sum_fraction(context.range_of(operation.result), widest)
+    )
 
 
 def sum_fraction(extent: Range, fraction: int) -> int:
@@ -105,10 +114,16 @@ def lower_reduction(context: Context, operation: Operation) -> Lowered:
     share = context.plain_share(operation.operands[0])
     extent = context.range_of(operation.result)
     mean = operation.kind == "reduce_mean"
-    count = math.prod(ring_of(share).shape[axis] for axis in integers(operation.attributes, "axes")) if mean else 1
+    count = (
+        math.prod(ring_of(share).shape[axis] for axis in integers(operation.attributes, "axes"))
+        if mean
+        else 1
+    )
     whole = Range(extent.low * count, extent.high * count)
     fraction = ring_of(share).fraction
-    narrow = context.at_fraction(share, max(min(fraction, context.formats.activation), sum_fraction(whole, fraction)))
+    narrow = context.at_fraction(
+        share, max(min(fraction, context.formats.activation), sum_fraction(whole, fraction))
+    )
     total = context.emit("sum", narrow, extent=whole, **operation.attributes)
     return Lowered(times_public(context, total, np.asarray(1.0 / count), extent) if mean else total)
 
@@ -157,7 +172,9 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
     if constant is not None and context.visibility(b) is Visibility.PUBLIC and constant.ndim == 2:
         share = context.plain_share(a)
         return Lowered(
-            context.emit("matmul_public", share, context.public(constant, context.formats.weight), extent=extent)
+            context.emit(
+                "matmul_public", share, context.public(constant, context.formats.weight), extent=extent
+            )
         )
     left = context.values[a]
     if left.row_factor is None:
@@ -180,7 +197,9 @@ def _matmul(context: Context, a: Value, b: Value, extent: Range, left_fraction: 
 
 
 def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
-    """Opened before it is expanded, so that grouped keys and values are sent once; views of an opening are free."""
+    """Opened before it is expanded, so that grouped keys and values are sent once; views of an opening are
+    free.
+    """
     chain: list[Operation] = []
     producers = context.builder.program.producers()
     root = share
@@ -193,6 +212,7 @@ def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
     for operation in reversed(chain):
         view = operation
         value = context.once(
-            (value, "view", view.result), lambda v=value, o=view: context.emit(o.kind, v, **o.attributes)  # type: ignore[misc]
+            (value, "view", view.result),
+            lambda v=value, o=view: context.emit(o.kind, v, **o.attributes),  # type: ignore[misc]
         )
     return value

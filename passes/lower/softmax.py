@@ -1,4 +1,6 @@
-"""Lowering of softmax: secret maximum by histogram, exponential with a clip, one reciprocal a row (protocols.md 9)."""
+"""Lowering of softmax: secret maximum by histogram, exponential with a clip, one reciprocal a row
+(protocols.md 9).
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ WEIGHT_BITS = 22
 CLIP_FRACTION = 3
 MARGIN = 2.0**-13  # keeps the rounded argument below 0, where the exponential ends sharply
 LOW_ROOM = 0.125  # of the width of the row maxima's range, below it
-# (log2 of the unit, widest circle in bits), in order of preference: a coarser unit costs precision, bits cost dealt bytes
+# (log2 of the unit, widest circle in bits), in order of preference: a coarser unit costs precision, bits cost
+# dealt bytes
 QUANTISATIONS = ((0, 8), (1, 8), (1, 10), (2, 10))
 
 
@@ -37,7 +40,9 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
         ranked = _penalised(context, scores, operation.operands[1], plan.penalty)
         scores = _penalised(context, scores, operation.operands[1], plan.exclusion)
     quantised = context.at_fraction(ranked, -plan.unit_log2)
-    context.rely(quantised, Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit))
+    context.rely(
+        quantised, Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit)
+    )
     reached = context.emit(
         "row_reaches",
         quantised,
@@ -86,7 +91,9 @@ def lower_softmax(context: Context, operation: Operation) -> Lowered:
 
 
 class Positions:
-    """Quantisation of the scores for the maximum: levels of `unit` on a circle of 2^bits, tested low+1 .. low+levels."""
+    """Quantisation of the scores for the maximum: levels of `unit` on a circle of 2^bits, tested low+1 ..
+    low+levels.
+    """
 
     def __init__(self, raw: Range, top: Range, masked: bool, unit_log2: int) -> None:
         self.unit_log2 = unit_log2
@@ -120,7 +127,9 @@ def positions(context: Context, raw: Range, top: Range, masked: bool) -> Positio
 
 
 def _penalised(context: Context, scores: Value, keep: Value, penalty: float) -> Value:
-    """The scores minus `penalty` where keep is 0: they lose the maximum and their exponential is clipped to 0."""
+    """The scores minus `penalty` where keep is 0: they lose the maximum and their exponential is clipped to
+    0.
+    """
     fraction = ring_of(scores).fraction
     extent = ring_of(scores).range
     lower_extent = Range(extent.low - penalty, extent.high) if extent else None

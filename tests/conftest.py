@@ -1,0 +1,28 @@
+"""The tiers: `make smoke` runs what is not marked slow, `make test` everything."""
+
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+SLOW = {
+    "compiler/test_cli_check_ranges.py",
+    "compiler/test_cli_compile.py",
+    "compiler/test_cli_run.py",
+    "compiler/test_simulate.py",
+    "compiler/test_verify.py",
+    "passes/test_random_programs.py",
+    "runtime/protocols/test_conformance.py",
+    "runtime/test_bad_input.py",
+    "runtime/test_bad_input_compiled.py",
+    "runtime/test_local_run.py",
+    "security/test_party1_view.py",
+    "security/test_weights_stay_with_party0.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    assert all((HERE / name).is_file() for name in SLOW)
+    for item in items:
+        if item.path.relative_to(HERE).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
