@@ -16,6 +16,7 @@ from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
 from mpcc.runtime.report import party_report, write_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
+from mpcc.runtime.sources import client_arrays
 from mpcc.runtime.store import Store
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 from mpcc.runtime.transport.tcp import Listener, connect
@@ -120,6 +121,8 @@ def _server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
 def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
     program = load_party_folder(folder)
     inputs = read_inputs(options["input"], program.inputs)
+    # before a session is taken: an input that the run would refuse must not cost one
+    client_arrays(program.local_model, program.manifest.get("local_outputs", []), inputs)
     check_writable(options["output"])
     if options["report"]:
         check_writable(options["report"])
