@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -73,7 +74,10 @@ class Parties:
         store = str(self.scratch / f"store/party{party}")
         run = [sys.executable, str(self.program / f"party{party}/run"), "--store", store]
         process = subprocess.Popen(
-            [*run, "--timeout", str(TIMEOUT), *arguments], stderr=subprocess.PIPE, text=True
+            [*run, "--timeout", str(TIMEOUT), *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_heed_interrupts,
         )
         self._started.append(process)
         return PartyProcess(process)
@@ -87,3 +91,8 @@ class Parties:
             for process in self._started:
                 process.kill()
                 process.communicate()
+
+
+def _heed_interrupts() -> None:
+    """A suite in the background ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
