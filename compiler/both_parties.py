@@ -24,6 +24,7 @@ from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.report import Report, merge_reports, party_report
 from mpcc.runtime.ring import I64, reduce, signed
 from mpcc.runtime.session import SessionResult, run_session
+from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store import Store
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.transport.stream import StreamChannel
@@ -60,7 +61,7 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
                 channel,
                 Store(store / f"party{index}", index, folder.program_hash, folder.weights_sha256),
                 partial(execute, watched=shares[index]),
-                inputs if index == 1 else None,
+                client_inputs(folder, inputs) if index == 1 else None,
                 partial(events.progress, "online") if index == 1 else _silent,
             )
         except BaseException as error:

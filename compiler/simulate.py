@@ -15,11 +15,16 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.range_checks import refuse_exceeded, take_exceeded
 from mpcc.ir.types import RingType
-from mpcc.runtime.program_folder import LOCAL_MODEL_NAME, WEIGHTS_NAME, load_program_folder
+from mpcc.runtime.program_folder import (
+    CONSTANTS_NAME,
+    LOCAL_MODEL_NAME,
+    WEIGHTS_NAME,
+    load_program_folder,
+)
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.local import SourceProtocol
 from mpcc.runtime.ring import I64, decode
-from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
+from mpcc.runtime.sources import Sources, client_arrays, load_arrays
 
 Arrays = dict[str, np.ndarray]
 Watch = Callable[[Value, I64], None]

@@ -14,10 +14,10 @@ from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
 from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
-from mpcc.runtime.program_folder import PartyFolder
+from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
-from mpcc.runtime.sources import CONSTANTS_NAME, Sources, client_arrays, load_arrays
+from mpcc.runtime.sources import Sources, load_arrays
 from mpcc.runtime.store import Session
 from mpcc.runtime.transport.channel import Channel
 
@@ -32,18 +32,18 @@ def execute(
     progress: Progress,
     watched: dict[str, I64] | None = None,
 ) -> ExecutionResult:
-    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043, MPC-R044.
+    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043.
+
+    `inputs` are this party's of the secure program: for party 1 what `client_inputs` makes of the graph's.
 
     `watched`, whose keys name values of the program, gets what this party holds of them: for `mpcc verify`,
     which runs both parties in one process. A value that only the other party holds is taken out.
     """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
     verify(program)
-    arrays = inputs or {}
-    if folder.party == 1:
-        arrays = client_arrays(folder.local_model, folder.manifest["local_outputs"], arrays)
-    sources = Sources(arrays, load_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME))
-    offsets, length = plan.offsets(plan.link(program))
+    sources = Sources(inputs or {}, load_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME))
+    operations = plan.link(program)
+    offsets, length = plan.offsets(operations)
     if folder.party == 1 and len(session.payload) != length:
         raise MpccError(
             "MPC-S013",
@@ -53,7 +53,7 @@ def execute(
     watch = {_WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())}
     program.outputs.update(watch)
     correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
-    with Prefetch(correlations, online_draws(program, folder.party)) as prefetch:
+    with Prefetch(correlations, online_draws(operations, folder.party)) as prefetch:
         interpreter = Interpreter(program, folder.party, sources, prefetch)
         with channel.meter.counting("setup"):
             _set_up(interpreter, channel, session, folder)
@@ -67,9 +67,7 @@ def execute(
     exceeded = take_exceeded(program.attributes, integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
-    nodes = {
-        o.result.name: (o.kind, o.onnx_nodes) for o in plan.link(program) if o.results and o.kind != "finish"
-    }
+    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in operations if o.results and o.kind != "finish"}
     counters = [
         OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds)
         for name, m in interpreter.measured.items()

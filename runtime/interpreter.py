@@ -52,11 +52,11 @@ class Pending:
     result: RuntimeValue = None
 
 
-def online_draws(program: Program, party: int) -> list[tuple[str, list[Slot]]]:
+def online_draws(operations: list[Operation], party: int) -> list[tuple[str, list[Slot]]]:
     """The correlations that the online phase draws, in order. Party 1 draws those of linear layers before."""
     earlier = ("serve", *LINEAR_KINDS) if party == 1 else ()
-    operations = [o for o in plan.link(program) if o.kind in protocols and o.kind not in earlier]
-    return [(o.result.name, protocols[o.kind].slots(o)) for o in operations]
+    drawing = [o for o in operations if o.kind in protocols and o.kind not in earlier]
+    return [(o.result.name, protocols[o.kind].slots(o)) for o in drawing]
 
 
 class Interpreter:

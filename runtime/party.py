@@ -16,7 +16,7 @@ from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
 from mpcc.runtime.report import party_report, write_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
-from mpcc.runtime.sources import client_arrays
+from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store import Store
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 from mpcc.runtime.transport.tcp import Listener, connect
@@ -121,14 +121,14 @@ def _server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
 def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
     program = load_party_folder(folder)
     inputs = read_inputs(options["input"], program.inputs)
-    # before a session is taken: an input that the run would refuse must not cost one
-    client_arrays(program.local_model, program.manifest.get("local_outputs", []), inputs)
+    # before a session is taken: an input that is refused must not cost one
+    arrays = client_inputs(program, inputs)
     check_writable(options["output"])
     if options["report"]:
         check_writable(options["report"])
     store = Store(options["store"], program.party, program.program_hash)
     channel = connect(options["connect"], options["timeout"])
-    result = run_session(program, channel, store, executor, inputs, _progress(events))
+    result = run_session(program, channel, store, executor, arrays, _progress(events))
     refuse_exceeded(result.exceeded)  # after the session's end: the other party must not see it fail
     write_outputs(options["output"], result.outputs)
     _report_session(1, result, options["report"], events)

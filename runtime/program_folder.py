@@ -28,6 +28,7 @@ FORMAT = 1
 MANIFEST_NAME = "manifest.json"
 PROGRAM_NAME = "program.mpc"
 WEIGHTS_NAME = "weights.safetensors"
+CONSTANTS_NAME = "constants.safetensors"
 LOCAL_MODEL_NAME = "local.onnx"
 CORRELATIONS_NAME = "correlations.json"
 _COMPILE_AGAIN = "copy the folder again and completely, or compile the model again: mpcc compile"

@@ -12,9 +12,9 @@ from safetensors.numpy import load_file
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.program import Operation
+from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.ring import I64, encode
 
-CONSTANTS_NAME = "constants.safetensors"
 Arrays = dict[str, np.ndarray]
 
 
@@ -86,6 +86,11 @@ def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]],
                     "compile again with --calibrate on inputs like these if they are right",
                 )
     return arrays
+
+
+def client_inputs(folder: PartyFolder, inputs: Arrays) -> Arrays:
+    """`client_arrays` of party 1's folder."""
+    return client_arrays(folder.local_model, folder.manifest.get("local_outputs", []), inputs)
 
 
 def _problem(array: np.ndarray, entry: dict[str, Any]) -> str | None:

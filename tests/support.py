@@ -16,6 +16,7 @@ from mpcc.runtime.dealer import Dealing
 from mpcc.runtime.executor import execute
 from mpcc.runtime.program_folder import load_party_folder
 from mpcc.runtime.session import ExecutionResult
+from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store import Session
 from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.in_process import channel_pair
@@ -44,7 +45,7 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
     def work(party: int) -> None:
         try:
             folder = load_party_folder(program / f"party{party}")
-            given = inputs if party == 1 else None
+            given = client_inputs(folder, inputs) if party == 1 else None
             results[party] = execute(
                 folder, channels[party], sessions[party], given, lambda done, total: None
             )

@@ -25,6 +25,7 @@ from mpcc.ir.program import Program
 from mpcc.passes.lower.context import ShareOf
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.program_folder import (
+    CONSTANTS_NAME,
     CORRELATIONS_NAME,
     LOCAL_MODEL_NAME,
     MANIFEST_NAME,
@@ -32,7 +33,6 @@ from mpcc.runtime.program_folder import (
     WEIGHTS_NAME,
 )
 
-CONSTANTS_NAME = "constants.safetensors"
 RANGES_NAME = "ranges.json"
 LAYERS_NAME = "layers.json"
 MODEL_NAME = "model.json"

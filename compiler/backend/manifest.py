@@ -9,7 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mpcc.runtime.program_folder import FORMAT, MANIFEST_NAME, file_sha256, seal_manifest
+from mpcc.runtime.program_folder import (
+    CONSTANTS_NAME,
+    FORMAT,
+    MANIFEST_NAME,
+    PROGRAM_NAME,
+    file_sha256,
+    seal_manifest,
+)
 
 if TYPE_CHECKING:
     from mpcc.compiler.backend.emit import Compiled
@@ -27,13 +34,12 @@ def _files(folder: Path) -> dict[str, str]:
 
 
 def _program_section(compiled: Compiled, folder: Path) -> dict[str, Any]:
-    """What both parties must agree on."""
-    root = folder if (folder / "party0").is_dir() else folder.parent
+    """What both parties must agree on; `folder` is PROG."""
     return {
         "name": compiled.program.name,
-        "party0_sha256": file_sha256(root / "party0" / "program.mpc"),
-        "party1_sha256": file_sha256(root / "party1" / "program.mpc"),
-        "constants_sha256": file_sha256(root / "party1" / "constants.safetensors"),
+        "party0_sha256": file_sha256(folder / "party0" / PROGRAM_NAME),
+        "party1_sha256": file_sha256(folder / "party1" / PROGRAM_NAME),
+        "constants_sha256": file_sha256(folder / "party1" / CONSTANTS_NAME),
         "options": compiled.options,
     }
 

@@ -11,7 +11,7 @@ from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.series import fit
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
-from mpcc.passes.lower.products import comparison, open_for_product, selected
+from mpcc.passes.lower.products import comparison, open_for_product, selected, with_range
 
 ARGUMENT_FRACTION = 13
 ARGUMENT_BITS = 18  # the table of cosines has 2^18 entries
@@ -54,7 +54,7 @@ def _series(context: Context, operation: Operation, name: str) -> tuple[Value, V
         raise MpccError(
             "MPC-P015",
             f"{operation.kind} on [-{radius:.3g}, {radius:.3g}] would be off by {series.error:.2g}",
-            where=", ".join(operation.onnx_nodes) or None,
+            where=context.place,
             remedy="check the calibration inputs: so wide a range is unusual",
         )
     context.rely(x, Range(-series.radius, series.radius))
@@ -96,8 +96,7 @@ def lower_relu(context: Context, operation: Operation) -> Lowered:
     x = context.plain_share(operation.operands[0])
     extent = context.internal(operation.result, "input")
     fraction = min(ring_of(x).fraction, context.formats.activation)
-    if ring_of(x).range is None:
-        x = context.emit("reinterpret", x, fraction=ring_of(x).fraction, extent=extent)
+    x = with_range(context, x, extent)
     context.rely(x, extent.symmetric())
     narrow = context.at_fraction(x, fraction)
     bits = math.ceil(math.log2(extent.magnitude * 2**fraction + 1)) + 2

@@ -129,6 +129,11 @@ class Context:
         self._cache: dict[tuple[object, ...], Value] = {}
         self._constants = 0
 
+    @property
+    def place(self) -> str | None:
+        """The ONNX nodes being lowered, as errors name them."""
+        return ", ".join(self.nodes) or None
+
     # ---- emission
 
     def emit(
@@ -196,7 +201,7 @@ class Context:
             raise MpccError(
                 "MPC-P010",
                 f"no calibrated range for %{what}",
-                where=", ".join(self.nodes) or None,
+                where=self.place,
                 remedy="give inputs with --calibrate, or a complete file with --ranges",
             )
         return extent
@@ -287,7 +292,7 @@ def lower(
             raise MpccError(
                 "MPC-P011",
                 f"no protocol computes '{operation.kind}' on secret values",
-                where=", ".join(operation.onnx_nodes) or None,
+                where=context.place,
                 remedy="replace it in the model by a supported function (see docs/operations.md)",
             )
         try:
@@ -296,7 +301,7 @@ def lower(
             raise MpccError(
                 "MPC-P017",
                 f"'{operation.kind}' does not fit the protocols: {error}",
-                where=", ".join(operation.onnx_nodes) or None,
+                where=context.place,
                 remedy="check the calibration inputs: its calibrated range may be too wide for fixed point",
             ) from error
     for name, value in source.outputs.items():

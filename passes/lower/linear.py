@@ -55,11 +55,7 @@ for _kind in VIEW_ATTRIBUTES:
 
 @lowers("concat")
 def lower_concat(context: Context, operation: Operation) -> Lowered:
-    parts = [context.plain_share(v) for v in operation.operands]
-    fraction = _sum_fraction(context, operation, parts)
-    parts = [
-        _source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)
-    ]
+    parts = _at_one_fraction(context, operation)
     return Lowered(
         context.emit("concat", *parts, extent=context.range_of(operation.result), **operation.attributes)
     )
@@ -67,12 +63,15 @@ def lower_concat(context: Context, operation: Operation) -> Lowered:
 
 @lowers("add", "sub")
 def lower_sum(context: Context, operation: Operation) -> Lowered:
+    parts = _at_one_fraction(context, operation)
+    return Lowered(context.emit(operation.kind, *parts, extent=context.range_of(operation.result)))
+
+
+def _at_one_fraction(context: Context, operation: Operation) -> list[Value]:
+    """The operands of a sum or a concatenation, with the same fraction bits."""
     parts = [context.plain_share(v) for v in operation.operands]
     fraction = _sum_fraction(context, operation, parts)
-    parts = [
-        _source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)
-    ]
-    return Lowered(context.emit(operation.kind, *parts, extent=context.range_of(operation.result)))
+    return [_source_or_share(context, v, p, fraction) for v, p in zip(operation.operands, parts, strict=True)]
 
 
 def _sum_fraction(context: Context, operation: Operation, parts: list[Value]) -> int:
@@ -181,8 +180,8 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
         return Lowered(_matmul(context, context.plain_share(a), context.plain_share(b), extent))
     # softmax(x) V: the row factor 1 / sum is applied to the few columns of the product
     count = ring_of(left.share).shape[-1]
-    unnormalised = context.range_of(b).widen(1.0)
-    wide = Range(-unnormalised.magnitude * count, unnormalised.magnitude * count)
+    bound = context.range_of(b).magnitude * count
+    wide = Range(-bound, bound)
     extra = ring_of(left.share).fraction - WEIGHT_FRACTION
     product = _matmul(context, left.share, context.plain_share(b), wide, context.formats.probability + extra)
     activation = context.formats.activation
@@ -210,9 +209,8 @@ def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
         return context.opened(share, fraction, UNDECIDED)
     value = context.opened(root, fraction, UNDECIDED)
     for operation in reversed(chain):
-        view = operation
         value = context.once(
-            (value, "view", view.result),
-            lambda v=value, o=view: context.emit(o.kind, v, **o.attributes),  # type: ignore[misc]
+            (value, "view", operation.result),
+            lambda v=value, o=operation: context.emit(o.kind, v, **o.attributes),  # type: ignore[misc]
         )
     return value

@@ -21,6 +21,7 @@ from mpcc.passes.lower.products import (
     relative_fraction,
     segmented_power,
     square,
+    with_range,
 )
 
 LOW_ROOM = 4.0  # below the smallest mean square: segments cost bits a row only
@@ -56,7 +57,7 @@ def lower_rms_norm(context: Context, operation: Operation) -> Lowered:
     count = ring_of(x).shape[-1]
     epsilon = float(operation.attributes["epsilon"])  # type: ignore[arg-type]
     mean_square = context.internal(operation.result, "mean_square")
-    x = _with_range(context, x, context.range_of(operation.operands[0]))
+    x = with_range(context, x, context.range_of(operation.operands[0]))
     normalised = _normalise(context, operation, x, mean_square, epsilon, float(count), math.sqrt(count))
     return Lowered(normalised, gain=_parameter(context, operation, 1))
 
@@ -65,7 +66,7 @@ def lower_rms_norm(context: Context, operation: Operation) -> Lowered:
 def lower_l2_normalize(context: Context, operation: Operation) -> Lowered:
     x = context.plain_share(operation.operands[0])
     squares = context.internal(operation.result, "sum_square")
-    x = _with_range(context, x, context.range_of(operation.operands[0]))
+    x = with_range(context, x, context.range_of(operation.operands[0]))
     return Lowered(_normalise(context, operation, x, squares, 0.0, 1.0, 1.0))
 
 
@@ -112,16 +113,10 @@ def _sum_bounds(context: Context, mean_square: Range, epsilon: float, factor: fl
         raise MpccError(
             "MPC-P012",
             "a normalisation met nothing but zeros",
-            where=", ".join(context.nodes) or None,
+            where=context.place,
             remedy="calibrate with representative inputs",
         )
     return Range(low, high)
-
-
-def _with_range(context: Context, x: Value, extent: Range) -> Value:
-    if ring_of(x).range is not None:
-        return x
-    return context.emit("reinterpret", x, fraction=ring_of(x).fraction, extent=extent)
 
 
 def _parameter(context: Context, operation: Operation, index: int) -> np.ndarray | None:

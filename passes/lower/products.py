@@ -35,6 +35,13 @@ def known(context: Context, share: Value) -> Range:
     return extent
 
 
+def with_range(context: Context, share: Value, extent: Range) -> Value:
+    """The share with `extent` as its range, if it has none of its own."""
+    if ring_of(share).range is not None:
+        return share
+    return context.emit("reinterpret", share, fraction=ring_of(share).fraction, extent=extent)
+
+
 def open_for_product(context: Context, share: Value, fraction: int) -> Value:
     return context.opened(share, fraction, bits_for(known(context, share), fraction))
 
@@ -140,7 +147,7 @@ def segmented_power(context: Context, q: Value, exponent: float, extent: Range, 
         raise MpccError(
             "MPC-P016",
             f"a power of values from {extent.low:.3g} to {extent.high:.3g} spans too many magnitudes",
-            where=", ".join(context.nodes) or None,
+            where=context.place,
             remedy="check the calibration inputs, or add an epsilon to the smallest values",
         )
     coefficients = tuple(
@@ -308,7 +315,7 @@ def positive(context: Context, value: Value) -> Range:
         raise MpccError(
             "MPC-P012",
             f"%{value.name} reaches {extent.low:g}; its reciprocal or square root needs positive values",
-            where=", ".join(context.nodes) or None,
+            where=context.place,
             remedy="add the model's epsilon inside the function, or calibrate with representative inputs",
         )
     return extent

@@ -121,7 +121,7 @@ def positions(context: Context, raw: Range, top: Range, masked: bool) -> Positio
     raise MpccError(
         "MPC-P013",
         f"attention scores reach from {raw.low:g} to {raw.high:g}, too far for the secret maximum",
-        where=", ".join(context.nodes) or None,
+        where=context.place,
         remedy="check the calibration inputs; scores beyond about +-1000 are not supported",
     )
 
@@ -143,7 +143,7 @@ def _penalised(context: Context, scores: Value, keep: Value, penalty: float) -> 
         raise MpccError(
             "MPC-P014",
             "the attention mask depends on secret values of both parties",
-            where=", ".join(context.nodes) or None,
+            where=context.place,
             remedy="make the mask an input of the client",
         )
     offset = context.emit(
