@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +16,14 @@ from mpcc.compiler.simulate import simulate
 from mpcc.ir.diagnostics import MpccError
 
 CHECKED_SAMPLES = 4
+NAMED = 3  # nodes that an error names
 
 
 def check_error(compiled: Compiled, request: Request, limit: float) -> None:
     """Refuse, and remove, a program whose simulated outputs differ by more than `limit` from onnxruntime's.
 
-    Checked on the first calibration inputs, or on generated ones. Raises MPC-C012.
+    Checked on the first calibration inputs, or on generated ones. Raises MPC-C012, or MPC-P025 where no
+    choice of approximations was expected to do.
     """
     specs = compiled.imported.inputs
     samples = split_samples(specs, request.samples) if request.samples else generate_samples(specs, seed=1)
@@ -33,8 +36,23 @@ def check_error(compiled: Compiled, request: Request, limit: float) -> None:
             error = max(error, float(np.max(np.abs(outputs[name] - expected), initial=0.0)))
     if not error <= limit:
         shutil.rmtree(request.output)
+        if compiled.approximations["error"] > compiled.approximations["budget"]:
+            raise _unreachable(compiled.approximations, error, limit)
         raise MpccError(
             "MPC-C012",
             f"the program's outputs differ by {error:.3g} from onnxruntime's, --max-error allows {limit:g}",
             remedy="give inputs like the real ones with --calibrate, or allow a larger error",
         )
+
+
+def _unreachable(choices: dict[str, Any], error: float, limit: float) -> MpccError:
+    """The most accurate plan was taken, and does not do."""
+    worst = sorted(choices["nodes"], key=lambda node: -float(node["chosen"]["output_error"]))[:NAMED]
+    named = ", ".join(f"{n['kind']} in {n['layer']} ({n['chosen']['output_error']:.2g})" for n in worst)
+    return MpccError(
+        "MPC-P025",
+        f"no choice of approximations keeps the outputs within --max-error {limit:g}: with the most accurate "
+        f"ones they differ by {error:.2g} from onnxruntime's; the largest parts are expected of {named}",
+        remedy="allow a larger one; leave open the functions that options fix; or calibrate with inputs like "
+        "the real ones, which may narrow the ranges",
+    )

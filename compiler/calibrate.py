@@ -17,6 +17,7 @@ from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
 from mpcc.compiler.frontend.imported import Imported, InputSpec
 from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.dialects.tensor import Softmax
 from mpcc.ir.program import Operation
 
 Interval = tuple[float, float]
@@ -25,6 +26,7 @@ Progress = Callable[[int, int], None]
 _MEASURED_INPUT = (
     "gelu",
     "silu",
+    "softplus",
     "tanh",
     "sigmoid",
     "erf",
@@ -46,19 +48,28 @@ class Calibration:
     `ranges`: by value name. `internals`: by the name of an operation's result, then by quantity. softmax:
     `scores` (all positions), `row_max` (kept positions), `row_max_minus_mean` (the mean over all positions,
     which is what one can subtract without knowing the mask), `score_minus_max` (kept), `row_sum` (of
-    exp(score - max) over kept). layer_norm: `centred`, `variance` (no epsilon). rms_norm: `mean_square`;
-    l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations: `input`. Rows without any kept
-    position are left out, and of squares the rows of zeros.
+    exp(score - max) over kept), `row_mean` and `row_variance` (kept). layer_norm: `centred`, `variance` (no
+    epsilon). rms_norm: `mean_square`; l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations:
+    `input`. Rows without any kept position are left out, and of squares the rows of zeros.
+
+    `chosen`: the names of the approximations that a compilation chose, by value. Like the ranges they follow
+    from model and samples, and are public.
     """
 
     ranges: dict[str, Interval] = field(default_factory=dict)
     internals: dict[str, dict[str, Interval]] = field(default_factory=dict)
     samples: int = 0
     warnings: tuple[str, ...] = ()
+    chosen: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads back; numbers in full precision."""
-        content = {"samples": self.samples, "ranges": self.ranges, "internals": self.internals}
+        content = {
+            "samples": self.samples,
+            "ranges": self.ranges,
+            "internals": self.internals,
+            "chosen": self.chosen,
+        }
         return json.dumps(content, indent=1, sort_keys=True)
 
     @classmethod
@@ -71,7 +82,8 @@ class Calibration:
                 str(k): {str(q): _interval(v) for q, v in inner.items()}
                 for k, inner in content["internals"].items()
             }
-            return cls(ranges, internals, int(content["samples"]))
+            chosen = {str(k): str(v) for k, v in content.get("chosen", {}).items()}
+            return cls(ranges, internals, int(content["samples"]), chosen=chosen)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MpccError(
                 "MPC-F041", f"not a file of calibrated ranges: {error}", remedy="write one with --save-ranges"
@@ -160,7 +172,8 @@ def measure_internals(result: Calibration, operation: Operation, operands: list[
     """Add what the operation sees inside, on these operands."""
     name, x = operation.result.name, operands[0]
     if operation.kind == "softmax":
-        _measure_softmax(result, name, x, operands[1] if len(operands) > 1 else np.ones(()))
+        keep = operands[1] if len(operands) > 1 else np.ones(())
+        _measure_softmax(result, name, x, Softmax.kept(x.shape, keep, operation.attributes))
     elif operation.kind == "layer_norm":
         centred = x - x.mean(axis=-1, keepdims=True)
         result.add_internal(name, "centred", centred)
@@ -181,8 +194,7 @@ def _nonzero(squares: np.ndarray) -> np.ndarray:
     return kept if kept.size else squares
 
 
-def _measure_softmax(result: Calibration, name: str, x: np.ndarray, factor: np.ndarray) -> None:
-    keep = np.broadcast_to(factor, x.shape) != 0
+def _measure_softmax(result: Calibration, name: str, x: np.ndarray, keep: np.ndarray) -> None:
     rows = keep.any(axis=-1)
     result.add_internal(name, "scores", x)
     top = np.where(keep, x, -np.inf).max(axis=-1)
@@ -192,6 +204,11 @@ def _measure_softmax(result: Calibration, name: str, x: np.ndarray, factor: np.n
     result.add_internal(name, "score_minus_max", below[keep])
     total = np.where(keep, np.exp(np.where(keep, below, 0.0)), 0.0).sum(axis=-1)
     result.add_internal(name, "row_sum", total[rows])
+    count = np.maximum(keep.sum(axis=-1), 1)
+    mean = np.where(keep, x, 0.0).sum(axis=-1) / count
+    result.add_internal(name, "row_mean", mean[rows])
+    spread = np.square(np.where(keep, x - mean[..., None], 0.0)).sum(axis=-1) / count
+    result.add_internal(name, "row_variance", spread[rows])
 
 
 def _check_sample(specs: Sequence[InputSpec], sample: dict[str, np.ndarray]) -> None:

@@ -6,17 +6,22 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mpcc.compiler.backend.emit import Compiled, emit
-from mpcc.compiler.calibrate import Calibration, Progress, calibrate
+from mpcc.compiler.calibrate import Calibration, Progress, calibrate, generate_samples
+from mpcc.compiler.choose.choose import Judge
+from mpcc.compiler.choose.probe import Probes
+from mpcc.compiler.choose.record import record
+from mpcc.compiler.choose.uses import uses
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS, Network
 from mpcc.compiler.cost.report import predict
+from mpcc.compiler.distilled import distilled_for, warnings
 from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import check_against_onnxruntime
 from mpcc.compiler.frontend.imported import Imported
@@ -24,6 +29,7 @@ from mpcc.compiler.samples import split_samples
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
+from mpcc.passes.approximations.parse import BEST
 from mpcc.passes.lower import Formats
 from mpcc.passes.pipeline import Lower, pipeline, run
 
@@ -47,6 +53,9 @@ class Request:
     formats: Formats = field(default_factory=Formats)
     network: Network = NETWORKS["lan"]
     check_ranges: bool = False
+    preset: str = BEST
+    approximations: dict[str, str] = field(default_factory=dict)  # by function, above the preset
+    max_error: float | None = None
 
 
 def compile_model(request: Request, tell: Tell, progress: Progress = lambda done, total: None) -> Compiled:
@@ -55,15 +64,22 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     `tell` gets one line a phase, `progress` the samples done and all samples while ranges are calibrated.
     """
     _check_output(request.output)
+    wanted = uses(request.preset, request.approximations)
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     tell("calibrating")
-    calibration = _calibration(request, imported, progress)
-    tell("lowering")
+    samples = split_samples(imported.inputs, request.samples) if request.samples else None
+    calibration = _calibration(request, imported, samples, progress)
     ranges, internals = widened(calibration, request.formats.safety)
+    tell("choosing")
+    probes = Probes(imported.program, ranges, internals, request.formats, request.network)
+    inputs = samples or generate_samples(imported.inputs, seed=0)
+    judge = Judge(imported, request.model, inputs, probes, wanted, request.max_error, calibration.chosen)
+    choices = judge.choices()
+    tell("lowering")
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
-    lowering = Lower(ranges, internals, reveals, request.formats)
+    lowering = Lower(ranges, internals, reveals, request.formats, plan=choices.plan)
     passes = pipeline(lowering, request.check_ranges)
     program = run(passes, imported.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
@@ -72,16 +88,18 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
         imported=imported,
         program=program,
         dumps=dumps,
-        ranges=calibration.to_json(),
+        ranges=replace(calibration, chosen=choices.taken).to_json(),
         cost=cost,
         prediction=predict(program, cost, request.network),
         options=_options(request),
         model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
         model_path=str(request.model.absolute()),
         shares=lowering.shares,
+        approximations=record(choices, request.network),
     )
     _write(compiled, request.output)
-    for warning in (*imported.recognised.warnings, *calibration.warnings):
+    replaced = warnings(wanted.serving({c.node.kind for c in choices.choices}), distilled_for(request.model))
+    for warning in (*imported.recognised.warnings, *calibration.warnings, *replaced):
         tell(f"warning: {warning}")
     return compiled
 
@@ -97,10 +115,11 @@ def widened(calibration: Calibration, safety: float) -> tuple[dict[str, Range], 
     return ranges, internals
 
 
-def _calibration(request: Request, imported: Imported, progress: Progress) -> Calibration:
+def _calibration(
+    request: Request, imported: Imported, samples: list[dict[str, np.ndarray]] | None, progress: Progress
+) -> Calibration:
     if request.ranges is not None:
         return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
-    samples = split_samples(imported.inputs, request.samples) if request.samples else None
     calibration = calibrate(imported, request.model, samples, progress=progress)
     if samples:
         error = check_against_onnxruntime(imported, request.model, samples[0])
@@ -122,6 +141,9 @@ def _options(request: Request) -> dict[str, Any]:
         "reveals": request.reveals,
         "correlations": "dealer",
         "formats": vars(request.formats),
+        "preset": request.preset,
+        "approximations": {f: Path(name).name for f, name in request.approximations.items()},
+        **({"max_error": request.max_error} if request.max_error is not None else {}),
         **({"check_ranges": True} if request.check_ranges else {}),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -19,11 +19,13 @@ def evaluate(
     *,
     observe: Observer | None = None,
     keep_all: bool = True,
+    noise: Mapping[str, np.ndarray] | None = None,
 ) -> dict[Value, np.ndarray]:
     """Every value of the program (float64), or its outputs only when `keep_all` is False.
 
     `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its
-    operands and result. Raises KeyError for a missing input and ValueError for one of the wrong shape.
+    operands and result; `noise` is added to values, by name. Raises KeyError for a missing input and
+    ValueError for one of the wrong shape.
     """
     values: dict[Value, np.ndarray] = {}
     last_use = {v: i for i, o in enumerate(program.operations) for v in o.operands}
@@ -41,6 +43,8 @@ def evaluate(
         assert issubclass(operation_class, TensorOperation)
         operands = [values[v] for v in operation.operands]
         result = operation_class.evaluate(operands, operation.attributes)
+        if noise is not None and operation.result.name in noise:
+            result = result + noise[operation.result.name]
         values[operation.result] = result
         if observe is not None:
             observe(operation, operands, result)

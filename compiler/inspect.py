@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpcc.codegen_templates import render
+from mpcc.compiler.choose.table import choices_table, read_choices
 from mpcc.compiler.disclosures import openings
 from mpcc.compiler.dumps import read_dumps, stage_file
 from mpcc.compiler.report import write_report
@@ -38,7 +39,9 @@ def inspect_command(prog: Path, stage: str | None, html: bool) -> str:
     dumps = read_dumps(prog)
     if not html:
         return render(
-            "summary.txt.j2", **_text_values(manifest, summarise(dumps), share_stage(dumps))
+            "summary.txt.j2",
+            **_text_values(manifest, summarise(dumps), share_stage(dumps)),
+            **_choices(read_choices(prog)),
         ).rstrip("\n")
     try:
         return str(write_report(prog, manifest, dumps, _verify_report(prog / VERIFY_NAME)))
@@ -102,6 +105,13 @@ def _text_values(manifest: dict[str, Any], summary: Summary, program: Program) -
         ),
         "openings": openings(program),
     }
+
+
+def _choices(content: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of the choices; nothing of a folder that has none."""
+    if not content or not content["nodes"]:
+        return {"choices": ""}
+    return {"choices": choices_table(content), "choice": content}
 
 
 def _cells(row: Row) -> tuple[object, ...]:

@@ -22,11 +22,15 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Reference:
-    """The imported program, its secret float values by name, and the model's outputs, on one input."""
+    """The imported program, its secret float values by name, and the model's outputs, on one input.
+
+    `values` and `outputs` are onnxruntime's where it has them; `computed` are the imported program's own.
+    """
 
     program: Program
     values: Arrays
     outputs: Arrays
+    computed: Arrays
 
     def constant(self, operation: Operation, index: int) -> np.ndarray | None:
         """The array of an operation's constant operand, None when there is no such operand."""
@@ -54,6 +58,7 @@ def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
         and v.type.visibility is Visibility.SECRET
         and v.type.dtype == "float"
     }
+    own = {**secret, **{v.name: computed[v] for v in imported.program.outputs.values()}}
     tensors = {name: tensor for name, tensor in imported.tensor_names.items() if name in secret}
     names = list(dict.fromkeys([*tensors.values(), *imported.program.outputs]))
     run = session(with_extra_outputs(path, names).SerializeToString()).run(names, dict(inputs))
@@ -63,7 +68,8 @@ def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
             np.isfinite(measured[tensor])
         ):  # onnxruntime has NaN where a guarded softmax masks a whole row
             secret[name] = measured[tensor].astype(np.float64)
-    return Reference(imported.program, secret, {name: measured[name] for name in imported.program.outputs})
+    outputs = {name: measured[name] for name in imported.program.outputs}
+    return Reference(imported.program, secret, outputs, own)
 
 
 def side_file(folder: Path, name: str) -> str:

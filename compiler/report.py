@@ -20,6 +20,8 @@ from mpcc.runtime.atomic_file import atomic_file
 from mpcc.runtime.protocols import protocols
 
 REPORT_NAME = "report.html"
+ERROR_LINES = ("max", "simulated", "approximated", "exact")
+ERRORS = (*ERROR_LINES, "relative")
 MATRIX_RING = 52  # the widest ring of the fast matrix kernels, marked in the chart of widths
 
 
@@ -122,18 +124,31 @@ def _round_bars(program: Program) -> list[tuple[float, float, int]]:
 
 
 def _errors(error: dict[str, Any]) -> dict[str, Any]:
-    """R.json's errors, with the worst of each layer, and bars in percent of the worst relative error."""
-    worst = max((e["relative"] for e in (*error["layers"], *error["outputs"].values())), default=0.0) or 1.0
-
-    def with_bar(entry: dict[str, Any]) -> dict[str, Any]:
-        return {**entry, "bar": 100 * entry["relative"] / worst}
-
-    layers: dict[str, dict[str, Any]] = {}
+    """R.json's errors, the worst of each layer, and the plot of these."""
+    layers: dict[str, dict[str, float]] = {}
     for entry in error["layers"]:
-        known = layers.setdefault(entry["layer"], {"max": 0.0, "relative": 0.0, "simulated": 0.0})
+        known = layers.setdefault(entry["layer"], dict.fromkeys(ERRORS, 0.0))
         layers[entry["layer"]] = {quantity: max(known[quantity], entry[quantity]) for quantity in known}
+    rows = {**layers, **{f"output {name}": entry for name, entry in error["outputs"].items()}}
+    return {"layers": rows, "operations": error["layers"], "plot": _error_plot(list(rows.values()))}
+
+
+def _error_plot(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
+    """Polylines on a logarithmic scale, in percent of the plot's box: a point a row, a line a quantity."""
+    numbers = [row[quantity] for row in rows for quantity in ERROR_LINES if row[quantity] > 0] or [1.0]
+    low, high = math.floor(math.log10(min(numbers))), math.ceil(math.log10(max(numbers)))
+    high = max(high, low + 1)
+
+    def height(number: float) -> float:
+        return 100 * (high - math.log10(max(number, 10.0**low))) / (high - low)
+
+    step = 100 / max(1, len(rows))
     return {
-        "layers": {label: with_bar(entry) for label, entry in layers.items()},
-        "outputs": {label: with_bar(entry) for label, entry in error["outputs"].items()},
-        "operations": [with_bar(entry) for entry in error["layers"]],
+        "lines": {
+            quantity: " ".join(
+                f"{(i + 0.5) * step:.2f},{height(row[quantity]):.2f}" for i, row in enumerate(rows)
+            )
+            for quantity in ERROR_LINES
+        },
+        "decades": [(f"1e{d}", f"{height(10.0**d):.2f}") for d in range(low, high + 1)],
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.inspect import VERIFY_NAME
 from mpcc.compiler.layers import layer_of, layers_by_node
 from mpcc.compiler.reference import Reference, reference, side_file
-from mpcc.compiler.simulate import ring, simulate
+from mpcc.compiler.simulate import in_reals, ring, simulate
 from mpcc.compiler.summary import VIEWS
 from mpcc.compiler.text import table
 from mpcc.ir.program import Operation, Value
@@ -25,24 +25,32 @@ from mpcc.runtime.arrays_file import check_writable, read_inputs
 from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.report import Report, write_report
-from mpcc.runtime.ring import I64
+from mpcc.runtime.ring import F64, I64, decode
 
 NOTICE = "verification: both parties run in this one process, which sees both shares of every layer"
+LEGEND = (
+    "Largest differences to onnxruntime: of the secure run, of the same integers in the clear (simulated),\n"
+    "of the program without rounding (approximated), and of the model in floating point (exact)."
+)
+WITHOUT_PARTIES = ("simulated", "approximated", "exact")
 WHOLE = (Sharing.SHARE, Sharing.PRIVATE0, Sharing.PRIVATE1, Sharing.PUBLIC)
 
 
 @dataclass(frozen=True)
 class Error:
-    """How far a secure result is from onnxruntime's.
+    """How far a result is from onnxruntime's: the largest differences, from secure to plain.
 
-    Largest and standard deviation of the differences, the largest over the reference's standard deviation,
-    and `simulated`, the largest of the program in the clear.
+    `max` of the secure run (`std` is its standard deviation, `relative` is over the reference's), `simulated`
+    of the program in the clear, `approximated` of the program without rounding, so with its approximations
+    only, `exact` of the imported model in floating point, which has neither.
     """
 
     max: float
     std: float
     relative: float
     simulated: float
+    approximated: float
+    exact: float
 
 
 @dataclass(frozen=True)
@@ -92,27 +100,39 @@ def verify(program: Path, inputs: Arrays, model: Path | None, events: Events) ->
     shares = _comparable(program, expected, types)
     names = {n for s in shares.values() for n in (s.share, s.row_factor) if n is not None}
     secure = run_both(program, inputs, names, events)
-    plain: dict[str, I64] = {}
+    plain: dict[str, np.ndarray] = {}
+    reals: dict[str, np.ndarray] = {}
 
-    def record(value: Value, integers: I64) -> None:
+    def decoded(name: str, integers: I64) -> np.ndarray:
+        return decode(integers, ring(types[name]).fraction)
+
+    def watch_integers(value: Value, integers: I64) -> None:
         if value.name in names:
-            plain[value.name] = integers
+            plain[value.name] = decoded(value.name, integers)
 
-    simulated = simulate(program, inputs, watch=record)
+    def watch_reals(value: Value, numbers: F64) -> None:
+        if value.name in names:
+            reals[value.name] = numbers
+
+    simulated = simulate(program, inputs, watch=watch_integers)
+    approximated = in_reals(program, inputs, watch=watch_reals)
+    shared = {name: decoded(name, integers) for name, integers in secure.values.items()}
     layers = layers_by_node(expected.program)
     errors = []
     for operation in expected.program.operations:
-        share = shares.get(operation.result.name)
+        name = operation.result.name
+        share = shares.get(name)
         if share is None or not operation.onnx_nodes or operation.kind in VIEWS:
             continue
-        differences = [_difference(operation, share, expected, types, v) for v in (secure.values, plain)]
-        error = _error(expected.values[operation.result.name], *differences)
+        wanted = expected.values[name]
+        differences = [_difference(operation, share, expected, types, v) for v in (shared, plain, reals)]
+        error = _error(wanted, [*differences, expected.computed[name] - wanted])
         errors.append(LayerError(layer_of(operation, layers), operation.kind, operation.onnx_nodes, error))
+    exact = {name: expected.computed[v.name] for name, v in expected.program.outputs.items()}
+    runs = (secure.outputs, simulated, approximated, exact)
     outputs = {
-        name: _error(
-            expected.outputs[name], array - expected.outputs[name], simulated[name] - expected.outputs[name]
-        )
-        for name, array in secure.outputs.items()
+        name: _error(wanted, [run[name] - wanted for run in runs])
+        for name, wanted in expected.outputs.items()
     }
     report = {**secure.report, "error": _report(outputs, errors)}
     return Verification(secure.outputs, simulated, outputs, errors, report)
@@ -126,36 +146,33 @@ def _comparable(program: Path, expected: Reference, types: dict[str, Value]) -> 
 
 
 def _difference(
-    operation: Operation, share: ShareOf, expected: Reference, types: dict[str, Value], values: dict[str, I64]
+    operation: Operation, share: ShareOf, expected: Reference, types: dict[str, Value], values: Arrays
 ) -> np.ndarray:
-    """An operation's result minus the reference, from integers of share-stage values.
+    """An operation's result minus the reference, from share-stage values as real numbers.
 
     A share may be kept in a narrower ring than its value, when all its consumers work modulo that ring (a
     sine series); then the difference is taken modulo it too.
     """
     wanted, kind = expected.values[operation.result.name], ring(types[share.share])
-    unit = 2.0**-kind.fraction
-    actual: np.ndarray = values[share.share] * unit
+    actual = values[share.share]
     if share.row_factor is not None:
-        actual = actual * (values[share.row_factor] * 2.0 ** -ring(types[share.row_factor]).fraction)
+        actual = actual * values[share.row_factor]
     elif share.affine:
         gain, bias = (expected.constant(operation, index) for index in (1, 2))
         actual = actual * (1.0 if gain is None else gain) + (0.0 if bias is None else bias)
     difference = actual.reshape(wanted.shape) - wanted
     whole = kind.range is None or bits_for(kind.range, kind.fraction) <= kind.ring
     if kind.sharing is Sharing.SHARE and not whole and share.row_factor is None and not share.affine:
-        period = 2.0**kind.ring * unit
+        period = 2.0 ** (kind.ring - kind.fraction)
         difference = np.remainder(difference + period / 2, period) - period / 2
     return np.asarray(difference)
 
 
-def _error(wanted: np.ndarray, secure: np.ndarray, simulated: np.ndarray) -> Error:
-    spread, largest = float(np.std(wanted)), _largest(secure)
-    return Error(largest, float(np.std(secure)), largest / spread if spread else 0.0, _largest(simulated))
-
-
-def _largest(difference: np.ndarray) -> float:
-    return float(np.max(np.abs(difference), initial=0.0))
+def _error(wanted: np.ndarray, differences: list[np.ndarray]) -> Error:
+    """From the differences of the secure run, the simulation, the reals and the model to what is wanted."""
+    spread = float(np.std(wanted))
+    largest, *others = (float(np.max(np.abs(d), initial=0.0)) for d in differences)
+    return Error(largest, float(np.std(differences[0])), largest / spread if spread else 0.0, *others)
 
 
 def _report(outputs: dict[str, Error], layers: list[LayerError]) -> Report:
@@ -163,7 +180,7 @@ def _report(outputs: dict[str, Error], layers: list[LayerError]) -> Report:
     return {
         "max": max(e.max for e in outputs.values()),
         "relative": max(e.relative for e in outputs.values()),
-        "simulated": max(e.simulated for e in outputs.values()),
+        **{name: max(getattr(e, name) for e in outputs.values()) for name in WITHOUT_PARTIES},
         "outputs": {name: asdict(error) for name, error in outputs.items()},
         "layers": [
             {"layer": e.layer, "operation": e.operation, "onnx_nodes": e.onnx_nodes, **asdict(e.error)}
@@ -174,7 +191,7 @@ def _report(outputs: dict[str, Error], layers: list[LayerError]) -> Report:
 
 def describe(result: Verification) -> str:
     """Errors by layer and of the outputs, and whether the cost was as predicted, as text."""
-    head = ("layer", "operation", "max error", "std", "of the value's std", "simulated", "ONNX node")
+    head = ("layer", "operation", "secure", "std", "of the value's std", *WITHOUT_PARTIES, "ONNX node")
     rows = [(e.layer, e.operation, *_cells(e.error), e.onnx_nodes[-1]) for e in result.layers]
     rows += [("output", name, *_cells(error), "") for name, error in result.output_errors.items()]
     report = result.report
@@ -182,8 +199,8 @@ def describe(result: Verification) -> str:
     exact = report["rounds"] == predicted["rounds"] and report["bytes"] == predicted["bytes"]
     sent = f"{online['party0']:,} bytes from party 0, {online['party1']:,} from party 1"
     verdict = "exactly as predicted" if exact else "NOT as predicted"
-    return f"{table(head, rows)}\n\n{report['rounds']} rounds, {sent}: {verdict}"
+    return f"{table(head, rows)}\n\n{LEGEND}\n\n{report['rounds']} rounds, {sent}: {verdict}"
 
 
 def _cells(error: Error) -> tuple[str, ...]:
-    return tuple(f"{number:.3g}" for number in (error.max, error.std, error.relative, error.simulated))
+    return tuple(f"{number:.3g}" for number in astuple(error))

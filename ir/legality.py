@@ -23,26 +23,25 @@ _VIEWS = frozenset({"reshape", "transpose", "expand", "slice", "take"})
 class LegalityTable:
     """What is legal at one point.
 
-    `excluded` are operations of the stage that must be gone. With `secret_only`, whatever is computed (by
-    other than sources and views) must be a secret float: public work and a party's own is done elsewhere.
+    With `secret_only`, whatever is computed (by other than sources and views) must be a secret float: public
+    work and a party's own is done elsewhere.
     """
 
     name: str
     stage: Stage
     families: tuple[type[Type], ...]
-    excluded: frozenset[str] = frozenset()
     secret_only: bool = False
 
     @property
     def operations(self) -> frozenset[str]:
-        return frozenset(operations_of(self.stage)) - self.excluded
+        return frozenset(operations_of(self.stage))
 
     def refusals(self, operation: Operation) -> list[str]:
         """Why the operation is illegal here; empty when it is legal."""
         kind = operation.kind
         if kind not in operations_of(self.stage):
             return [f"the {self.stage} stage has no operation '{kind}'"]
-        problems = [f"operation '{kind}' is not legal in {self.name}"] if kind in self.excluded else []
+        problems = []
         for value in operation.results:
             if not isinstance(value.type, self.families):
                 problems.append(
@@ -65,7 +64,6 @@ RECOGNISED = LegalityTable(
     "the tensor stage after recognition",
     Stage.TENSOR,
     (TensorType,),
-    excluded=frozenset({"exp"}),  # unbounded on its own; recognition puts it into softmax, sigmoid or silu
     secret_only=True,
 )
 

@@ -21,7 +21,8 @@ FAST_RING = 52
 FULL_RING = 64
 MATRIX_KINDS = ("linear", "gain", "matmul")
 FIXED_OPENINGS = ("less_than", "row_reaches", "exponential", "sine_series", "one_hot")
-FRESH_KINDS = ("product", "truncate", "open_bits", *FIXED_OPENINGS)
+ELEMENTWISE_KINDS = ("product", "segmented_polynomial")  # of openings, whose width is their own
+FRESH_KINDS = (*ELEMENTWISE_KINDS, "truncate", "open_bits", *FIXED_OPENINGS)
 SOURCE_KINDS = ("client_input", "server_input", "one_hot_input", "weight", "constant")
 
 
@@ -94,7 +95,7 @@ def _demands(program: Program, limits: dict[Value, int]) -> tuple[dict[Value, in
                 need(operation.operands[0], max(own_bits(operation.operands[0]), bits + 2))
             else:
                 need(operation.operands[0], wanted + bits)
-        elif kind != "product":
+        elif kind not in ELEMENTWISE_KINDS:
             for value in operation.operands:
                 need(value, wanted)
     return demand, truncated

@@ -9,7 +9,9 @@ from mpcc.ir.legality import RECOGNISED, check_legality
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
 from mpcc.ir.verifier import verify
+from mpcc.passes.approximations.plan import Plan, Used
 from mpcc.passes.assign_rings import assign_rings
+from mpcc.passes.check_domains import check_domains
 from mpcc.passes.check_ranges import check_ranges
 from mpcc.passes.lower import Formats, lower
 from mpcc.passes.lower.context import ShareOf
@@ -22,7 +24,8 @@ class Lower:
     """Tensor to share stage. `ranges` and `internals` are calibrated and widened; `reveals` says who gets
     which output.
 
-    `shares` collects which share stands for which tensor-stage value, `reliances` what protocols count on.
+    `plan` says what computes which operation. `shares` collects which share stands for which tensor-stage
+    value, `reliances` what protocols count on, `used` the approximations.
     """
 
     ranges: dict[str, Range]
@@ -31,12 +34,23 @@ class Lower:
     formats: Formats = field(default_factory=Formats)
     shares: dict[str, ShareOf] = field(default_factory=dict)
     reliances: Reliances = field(default_factory=Reliances)
+    plan: Plan = field(default_factory=dict)
+    used: list[Used] = field(default_factory=list)
     name: str = "lower"
 
     def __call__(self, program: Program) -> Program:
         check_legality(program, RECOGNISED)
+        check_domains(program, self.plan, self.internals, self.formats.safety)
         lowered = lower(
-            program, self.ranges, self.internals, self.reveals, self.formats, self.shares, self.reliances
+            program,
+            self.ranges,
+            self.internals,
+            self.reveals,
+            self.formats,
+            self.shares,
+            self.reliances,
+            self.plan,
+            self.used,
         )
         verify(lowered, rings_assigned=False)
         return lowered

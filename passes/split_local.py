@@ -53,10 +53,10 @@ class LocalSplit:
 
 
 def label(graph: ir.Graph) -> None:
-    """Set the visibility of every computed value from its operands."""
+    """Set the visibility of every computed value from its operands; a macro is computed on shares."""
     for node in graph:
         for value in node.outputs:
-            value.meta[VISIBILITY] = join(node.inputs)
+            value.meta[VISIBILITY] = Visibility.SECRET if node.domain == MACRO else join(node.inputs)
 
 
 def kind_of(value: ir.Value) -> str:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
 
 
 def mask(bits: int) -> np.uint64:

@@ -11,9 +11,10 @@ from safetensors.numpy import load_file
 
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.dialects.base import integer, integers
+from mpcc.ir.dialects.share import ROW_FUNCTIONS
 from mpcc.ir.program import Operation
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.ring import I64, encode
+from mpcc.runtime.ring import F64, I64, decode, encode
 
 Arrays = dict[str, np.ndarray]
 
@@ -28,22 +29,35 @@ class Sources:
         self._encoded: dict[tuple[str, int], I64] = {}
 
     def __call__(self, operation: Operation) -> I64:
-        attributes = operation.attributes
-        name = str(attributes["name"])
+        """The integers that the parties share."""
+        name = str(operation.attributes["name"])
         if operation.kind == "constant":
             return self._constants[name]
         if operation.kind == "one_hot_input":
-            depth = integers(attributes, "shape")[-1]
+            depth = integers(operation.attributes, "shape")[-1]
             return np.asarray(self.inputs[name][..., None] == np.arange(depth), dtype=np.int64)
-        fraction = integer(attributes, "fraction")
+        fraction = integer(operation.attributes, "fraction")
+        if operation.kind != "weight":
+            return encode(self.real(operation), fraction)
+        key = (name, fraction)
+        if key not in self._encoded:
+            self._encoded[key] = encode(self._weights[name], fraction)
+        return self._encoded[key]
+
+    def real(self, operation: Operation) -> F64:
+        """The numbers that the integers stand for, before they are rounded."""
+        attributes = operation.attributes
+        name = str(attributes["name"])
+        if operation.kind == "constant":
+            return decode(self._constants[name], integer(attributes, "fraction"))
+        if operation.kind == "one_hot_input":
+            return self(operation).astype(np.float64)
         if operation.kind == "weight":
-            key = (name, fraction)
-            if key not in self._encoded:
-                self._encoded[key] = encode(self._weights[name], fraction)
-            return self._encoded[key]
+            return self._weights[name].astype(np.float64)
         scale, offset = float(attributes.get("scale", 1.0)), float(attributes.get("offset", 0.0))  # type: ignore[arg-type]
-        shape = integers(attributes, "shape")
-        return encode(self.inputs[name].astype(np.float64) * scale + offset, fraction).reshape(shape)
+        function = ROW_FUNCTIONS[str(attributes.get("function", ""))]
+        values = function(self.inputs[name].astype(np.float64)) * scale + offset
+        return values.reshape(integers(attributes, "shape"))
 
 
 def load_arrays(path: Path | None) -> Arrays:

@@ -35,6 +35,7 @@ from mpcc.runtime.program_folder import (
 
 RANGES_NAME = "ranges.json"
 LAYERS_NAME = "layers.json"
+APPROXIMATIONS_NAME = "approximations.json"
 MODEL_NAME = "model.json"
 
 
@@ -42,7 +43,8 @@ MODEL_NAME = "model.json"
 class Compiled:
     """What the pipeline hands to the backend. `dumps` are the programs after each pass, in order.
 
-    `shares` says where each tensor-stage value went, `model_path` where the model lay: for `mpcc verify`.
+    `shares` says where each tensor-stage value went, `model_path` where the model lay: for `mpcc verify`;
+    `approximations` what was chosen and what else there was.
     """
 
     imported: Imported
@@ -55,6 +57,7 @@ class Compiled:
     model_sha256: str
     model_path: str = ""
     shares: dict[str, ShareOf] = field(default_factory=dict)
+    approximations: dict[str, Any] = field(default_factory=dict)
 
 
 def emit(compiled: Compiled, folder: Path) -> None:
@@ -80,6 +83,7 @@ def emit(compiled: Compiled, folder: Path) -> None:
         name: asdict(s) for name, s in compiled.shares.items() if {s.share, s.row_factor} <= {*live, None}
     }
     _write_json(folder / LAYERS_NAME, shares)
+    _write_json(folder / APPROXIMATIONS_NAME, compiled.approximations)
     _write_json(folder / MODEL_NAME, {"path": compiled.model_path})
     (folder / "ir").mkdir()
     for index, (name, dumped) in enumerate(compiled.dumps):

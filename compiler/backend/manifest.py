@@ -87,11 +87,13 @@ def _finite(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _local_outputs(compiled: Compiled) -> list[dict[str, Any]]:
     """What party 1 feeds into the program and how it is checked; `bound` is the magnitude that its ring
-    holds.
+    holds, where it enters as it is: masks, which are 0 or 1, are scaled.
     """
     bounds: dict[str, dict[str, float]] = {}
     for operation in compiled.program.operations:
-        extent = operation.result.type.range if operation.kind == "client_input" else None  # type: ignore[union-attr]
+        if operation.kind != "client_input" or "scale" in operation.attributes:
+            continue
+        extent = operation.result.type.range  # type: ignore[union-attr]
         if extent is not None:
             bounds[str(operation.attributes["name"])] = {"bound": extent.magnitude}
     return [{**asdict(o), **bounds.get(o.name, {})} for o in compiled.imported.local_outputs]

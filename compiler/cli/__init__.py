@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from mpcc.compiler.cli.approximations import approximations_command
 from mpcc.compiler.cli.audit import audit_command
 from mpcc.compiler.cli.compile import compile_command
 from mpcc.compiler.cli.cost import cost_command
@@ -23,7 +24,7 @@ from mpcc.ir.diagnostics import MpccError
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 TRACEBACK_VARIABLE = "MPCC_TRACEBACK"
-_WRONG_CHOICE = "MPC-C001"
+_WRONG_CHOICE = ("MPC-C001", "MPC-P024")
 
 
 class _InOrder(click.Group):
@@ -52,6 +53,7 @@ for _command in (
     verify_command,
     inspect_command,
     cost_command,
+    approximations_command,
     audit_command,
     demo_command,
 ):
@@ -82,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fail(error: MpccError) -> int:
     print(error.render(), file=sys.stderr)
-    return USAGE if error.code == _WRONG_CHOICE else FAILURE
+    return USAGE if error.code in _WRONG_CHOICE else FAILURE
 
 
 def _internal(error: Exception) -> MpccError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,27 +16,6 @@ if TYPE_CHECKING:
 
 PASSES = ("import", "lower", "remove-dead", "assign-rings")  # the names of the driver's dumps
 RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An option and the values that it takes in this version."""
-
-    option: str
-    values: tuple[str, ...]
-
-    def check(self, value: str | None, diagnostics: Diagnostics) -> None:
-        if value is not None and value not in self.values:
-            diagnostics.add(
-                "MPC-C001",
-                f"--{self.option} {value}: there is no such choice",
-                remedy=f"use --{self.option} {' or '.join(self.values)}"
-                if self.values
-                else "leave the option out",
-            )
-
-
-CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice("gelu", ("series",)))
 
 
 @click.command("compile", help="Compile MODEL.onnx to the program folder PROG.")
@@ -57,7 +35,7 @@ CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice
     "--ranges",
     type=PATH,
     metavar="FILE",
-    help="Take the ranges from PROG/ranges.json of another compilation.",
+    help="Take the ranges and the choices from PROG/ranges.json of another compilation.",
 )
 @click.option(
     "--owner",
@@ -77,7 +55,8 @@ CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice
     "--max-error",
     type=click.FloatRange(0, min_open=True),
     metavar="E",
-    help="Refuse a program whose outputs differ by more from onnxruntime's.",
+    help="How far outputs may be from onnxruntime's: the approximations are chosen for it, and a program "
+    "that is worse is refused.",
 )
 @network_option
 @click.option(
@@ -87,9 +66,23 @@ CHOICES = (Choice("preset", ("default",)), Choice("softmax", ("exact",)), Choice
     metavar="SOURCE",
     help="Where correlated randomness comes from.",
 )
-@click.option("--preset", metavar="NAME", help="default")
-@click.option("--softmax", metavar="KIND", help="exact")
-@click.option("--gelu", metavar="KIND", help="series")
+@click.option(
+    "--preset",
+    default="best",
+    show_default=True,
+    metavar="NAME",
+    help="Whose approximations: best chooses for every node, others are published systems'.",
+)
+@click.option("--softmax", metavar="KIND", help="The same as --approximate softmax=KIND.")
+@click.option("--gelu", metavar="KIND", help="The same as --approximate gelu=KIND.")
+@click.option(
+    "--approximate",
+    "approximations",
+    type=PairType("FUNCTION=NAME"),
+    multiple=True,
+    help="What computes a function: a name of `mpcc approximations`, a .toml file, series, segments or "
+    "lookup for the compiler's own fits, or best. Repeatable.",
+)
 @click.option(
     "--moe", metavar="KIND", help="For mixture-of-experts models, which this version does not compile."
 )
@@ -116,7 +109,8 @@ def compile_command(
     explain: bool,
     **options: Any,
 ) -> None:
-    _refuse_what_is_missing(options)
+    approximations = _approximations(options)
+    _refuse_what_is_missing(options, approximations)
     dims = _dims(options["dims"])
     ranges = _ranges_file(options["ranges"])
     from mpcc.compiler.cli.phases import Phases
@@ -133,6 +127,9 @@ def compile_command(
         ranges=ranges,
         network=network,
         check_ranges=options["check_ranges"],
+        preset=options["preset"],
+        approximations=approximations,
+        max_error=max_error,
     )
     with Phases() as phases:
         compiled = compile_model(request, phases, phases.progress)
@@ -173,18 +170,32 @@ def summary(compiled: Compiled, output: Path) -> str:
     )
 
 
-def _refuse_what_is_missing(options: dict[str, Any]) -> None:
+def _approximations(options: dict[str, Any]) -> dict[str, str]:
+    """What --gelu, --softmax and --approximate say, by function."""
+    short = {function: options[function] for function in ("gelu", "softmax") if options[function] is not None}
+    return {**short, **dict(options["approximations"])}
+
+
+def _refuse_what_is_missing(options: dict[str, Any], approximations: dict[str, str]) -> None:
+    from mpcc.compiler.choose.uses import uses
+
     with Diagnostics() as diagnostics:
-        for choice in CHOICES:
-            choice.check(options[choice.option], diagnostics)
+        try:
+            uses(options["preset"], approximations)
+        except MpccError as error:
+            diagnostics.collect(error)
         if options["correlations"] == "two-party":
             diagnostics.add(
                 "MPC-C003",
                 "--correlations two-party is not there yet: this version needs a dealer",
                 remedy="use --correlations dealer, and let a party that neither side controls run mpcc deal",
             )
-        else:
-            Choice("correlations", ("dealer",)).check(options["correlations"], diagnostics)
+        elif options["correlations"] != "dealer":
+            diagnostics.add(
+                "MPC-C001",
+                f"--correlations {options['correlations']}: there is no such choice",
+                remedy="use --correlations dealer",
+            )
         if options["moe"] is not None:
             diagnostics.add(
                 "MPC-C002",

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpcc.compiler.backend.split import split, ticks
+from mpcc.compiler.backend.split import ticks
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.cost.network import Network
 from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.summary import Row, Summary, summarise
 from mpcc.compiler.text import count_of, size_of, table
-from mpcc.ir.dialects.base import integer
 from mpcc.ir.parser import read_program
 from mpcc.ir.program import Program, Value
 from mpcc.ir.types import RingType
-from mpcc.passes.schedule_rounds import schedule
+from mpcc.passes.schedule_rounds import operation_levels, schedule
+from mpcc.runtime.protocols import protocols
 
 ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
 NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
@@ -53,23 +53,40 @@ class Prediction:
 
 def predict(program: Program, cost: Cost, network: Network) -> Prediction:
     """For a share-stage program. Rounds and bytes are exact, seconds and memory are estimates."""
-    computed = sum(o.kind not in NO_MEMORY for o in program.operations)
-    offline_bytes = cost.dealt_bytes + cost.setup_bytes
     return Prediction(
         network=network,
-        offline_seconds=network.seconds(0, offline_bytes) + offline_bytes / DEALING_BYTES_PER_SECOND,
+        offline_seconds=offline_seconds(cost, network),
         network_seconds=network.seconds(cost.rounds, wire_bytes(program)),
-        compute_seconds=computed * SECONDS_PER_OPERATION
-        + cost.multiplications / MULTIPLICATIONS_PER_SECOND
-        + cost.dealt_bytes / CORRELATION_BYTES_PER_SECOND,
+        compute_seconds=compute_seconds(program, cost),
         memory_bytes=memory_bytes(program, cost),
+    )
+
+
+def offline_seconds(cost: Cost, network: Network) -> float:
+    """Dealing a session, and sending what was dealt and the masked weights."""
+    sent = cost.dealt_bytes + cost.setup_bytes
+    return network.seconds(0, sent) + sent / DEALING_BYTES_PER_SECOND
+
+
+def compute_seconds(program: Program, cost: Cost) -> float:
+    """What a party computes online."""
+    computed = sum(o.kind not in NO_MEMORY for o in program.operations)
+    return (
+        computed * SECONDS_PER_OPERATION
+        + cost.multiplications / MULTIPLICATIONS_PER_SECOND
+        + cost.dealt_bytes / CORRELATION_BYTES_PER_SECOND
     )
 
 
 def wire_bytes(program: Program) -> int:
     """The longer message of each round, summed: both directions are busy at the same time."""
-    exchanges = [o.attributes for o in split(program)[0].operations if o.kind == "exchange"]
-    return sum(max(integer(a, "send"), integer(a, "receive")) for a in exchanges)
+    levels = operation_levels(program, ticks)
+    sent: dict[int, list[int]] = {}
+    for index, operation in enumerate(program.operations):
+        for tick, message in enumerate(protocols[operation.kind].messages(operation), levels[index]):
+            known = sent.setdefault(tick, [0, 0])
+            sent[tick] = [known[party] + message[party] for party in (0, 1)]
+    return sum(map(max, sent.values()))
 
 
 def memory_bytes(program: Program, cost: Cost) -> int:

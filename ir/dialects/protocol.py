@@ -12,6 +12,10 @@ from mpcc.ir.types import RingType, Sharing, Type
 MAX_CARRY_BLOCKS = 12  # a carry node over L blocks takes 3 * 2^(L-1) products of masks
 MAX_EXPONENT_BITS = 28  # both tables of the exponential are computed when a program is loaded
 SINE_TABLE_FRACTION = 30
+SINE_TABLE_BITS = 18  # index bits of the cosine table; an argument with more goes to the nearest entry
+MAX_POWERS = (
+    64  # powers z^a of a factor, z^a w^b of a segmented polynomial: (1 + largest a) * (1 + largest b)
+)
 
 
 def _share(types: list[Type], index: int, bits: int) -> RingType:
@@ -162,10 +166,75 @@ class Product(ShareOperation):
                     raise ValueError(f"product: coefficients or fraction do not fit a {kind}")
                 if x.ring < 2:
                     raise ValueError("product: a masked value needs 2 bits at least")
+                if len(row) > MAX_POWERS:
+                    raise ValueError(f"product: {len(row)} powers, at most {MAX_POWERS}")
                 shapes.append(x.shape)
             else:
                 raise ValueError(f"product: unknown factor '{kind}'")
         return [RingType(Sharing.SHARE, 64, sum(fractions), broadcast(*shapes))]
+
+
+@register
+class SegmentedPolynomial(ShareOperation):
+    """sum_m z^a_m w^b_m (c_m + sum_t d_mt b_t) of masked z and w and masked bits b, in a wider ring.
+
+    Operands (z, bits) or (z, w, bits): bits [T, *S] for z and w of shape S. `monomials`: pairs (a, b);
+    `rows`: (c, d_1 .. d_T) for each. The coefficient of z^a w^b carries `fraction` - a * (z's fraction)
+    - b * (w's fraction) bits.
+    """
+
+    name = "segmented_polynomial"
+    required = {"monomials": tuple, "rows": tuple, "fraction": int}
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 2, 3)
+        bits = ring(operands, len(operands) - 1, Sharing.MASKED_BITS)
+        arguments = [ring(operands, i, Sharing.MASKED) for i in range(len(operands) - 1)]
+        if not bits.shape or bits.shape[0] < 1 or any(x.shape != bits.shape[1:] for x in arguments):
+            raise ValueError("segmented_polynomial: bits have a leading axis, then the shape of the others")
+        if any(x.ring < 2 for x in arguments):
+            raise ValueError("segmented_polynomial: a masked value needs 2 bits at least")
+        monomials = _exponents(attributes)
+        fraction = integer(attributes, "fraction")
+        fractions = (*(x.fraction for x in arguments), 0)
+        if any(fraction < a * fractions[0] + b * fractions[1] for a, b in monomials):
+            raise ValueError("segmented_polynomial: a coefficient has fewer than 0 fraction bits")
+        if len(arguments) == 1 and any(b for _, b in monomials):
+            raise ValueError("segmented_polynomial: powers of a second value that is not there")
+        rows = _rows(attributes)
+        if len(rows) != len(monomials) or any(len(row) != 1 + bits.shape[0] for row in rows):
+            raise ValueError("segmented_polynomial: a row of a constant and one integer a bit for a monomial")
+        return [RingType(Sharing.SHARE, 64, fraction, bits.shape[1:])]
+
+
+def _exponents(attributes: Attributes) -> list[tuple[int, int]]:
+    """The monomials' pairs of exponents. Raises ValueError for other things, and for too many powers."""
+    monomials = attributes["monomials"]
+    if not isinstance(monomials, tuple) or not monomials:
+        raise ValueError("segmented_polynomial: no monomial")
+    pairs = []
+    for entry in monomials:
+        pair = integers({"monomials": entry}, "monomials")
+        if len(pair) != 2 or min(pair) < 0:
+            raise ValueError(f"segmented_polynomial: {entry} is no pair of exponents")
+        pairs.append((pair[0], pair[1]))
+    if len(set(pairs)) != len(pairs):
+        raise ValueError("segmented_polynomial: a monomial occurs twice")
+    powers = (1 + max(a for a, _ in pairs)) * (1 + max(b for _, b in pairs))
+    if powers > MAX_POWERS:
+        raise ValueError(f"segmented_polynomial: {powers} powers, at most {MAX_POWERS}")
+    return pairs
+
+
+def _rows(attributes: Attributes) -> list[tuple[int, ...]]:
+    rows = attributes["rows"]
+    if not isinstance(rows, tuple):
+        raise ValueError("segmented_polynomial: rows must be a list")
+    result = [integers({"rows": row}, "rows") for row in rows]
+    if any(not -(2**63) <= c < 2**63 for row in result for c in row):
+        raise ValueError("segmented_polynomial: a coefficient exceeds 64 bits")
+    return result
 
 
 @register
@@ -259,17 +328,18 @@ class Exponential(ShareOperation):
 
 @register
 class SineSeries(ShareOperation):
-    """sum_m b_m cos(2 pi m x / 2^bits) (`odd`: sin) for x mod 2^bits; b_m = amplitude / 2^amplitude_fraction.
+    """sum_m b_m cos(2 pi (m x - phase_m) / 2^bits) for x mod 2^bits; b_m = amplitude / 2^amplitude_fraction.
 
-    The public factors b_m cos(m delta) carry `public_fraction` bits, the dealt cosines `secret_fraction`
-    bits; the result has the sum of both.
+    One phase within [0, 2^bits) for each harmonic: 0 makes a cosine, 2^(bits-2) a sine. The public factors
+    b_m cos(m delta - phase_m) carry `public_fraction` bits, the dealt cosines `secret_fraction` bits; the
+    result has the sum of both.
     """
 
     name = "sine_series"
     required = {
         "bits": int,
-        "odd": bool,
         "harmonics": tuple,
+        "phases": tuple,
         "amplitudes": tuple,
         "amplitude_fraction": int,
         "public_fraction": int,
@@ -280,22 +350,19 @@ class SineSeries(ShareOperation):
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 1)
-        bits, harmonics, amplitudes = (
-            integer(attributes, "bits"),
-            integers(attributes, "harmonics"),
-            integers(attributes, "amplitudes"),
+        bits = integer(attributes, "bits")
+        harmonics, phases, amplitudes = (
+            integers(attributes, name) for name in ("harmonics", "phases", "amplitudes")
         )
         x = _share(operands, 0, bits)
         if bits < 2 or not harmonics or len(harmonics) != len(amplitudes) or min(harmonics) < 0:
             raise ValueError("sine_series: bits at least 2, one amplitude a harmonic, harmonics not negative")
+        if len(phases) != len(harmonics) or not all(0 <= phase < 1 << bits for phase in phases):
+            raise ValueError("sine_series: one phase a harmonic, within [0, 2^bits)")
         public, secret = integer(attributes, "public_fraction"), integer(attributes, "secret_fraction")
         cut = integer(attributes, "amplitude_fraction") + SINE_TABLE_FRACTION - public
-        if (
-            not 0 <= cut <= 62
-            or not 0 <= secret <= 62
-            or max(map(abs, amplitudes)) >= 1 << (62 - SINE_TABLE_FRACTION)
-        ):
-            raise ValueError("sine_series: amplitudes or fractions exceed 63 bits")
+        if not 0 <= cut <= 62 or not 0 <= secret <= 62 or max(map(abs, amplitudes)) >= 1 << 31:
+            raise ValueError("sine_series: amplitudes exceed 32 bits, or fractions 62")
         return [RingType(Sharing.SHARE, 64, public + secret, x.shape)]
 
 

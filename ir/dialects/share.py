@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
+
+import numpy as np
 
 from mpcc.ir.dialects.base import (
     VIEW_ATTRIBUTES,
@@ -56,13 +59,42 @@ class Source(ShareOperation):
         ]
 
 
+def row_fraction(v: np.ndarray) -> np.ndarray:
+    """v over the sum of its row (last axis); rows of zeros stay so."""
+    rows = np.atleast_1d(v)
+    total = rows.sum(axis=-1, keepdims=True)
+    return np.asarray(rows / np.where(total == 0, 1, total))
+
+
+def row_empty(v: np.ndarray) -> np.ndarray:
+    """1 for a row (last axis) of zeros, else 0; the axis keeps a size of 1."""
+    return np.asarray(~np.any(np.atleast_1d(v) != 0, axis=-1, keepdims=True), dtype=np.float64)
+
+
+# What a party may compute of a mask that it knows before the mask enters the program.
+ROW_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "": lambda v: v,
+    "row_fraction": row_fraction,
+    "row_empty": row_empty,
+}
+
+
 @register
 class ClientInput(Source):
-    """Party 1's real value `scale * v + offset`, rounded to `fraction` bits."""
+    """Party 1's real value `scale * function(v) + offset`, rounded to `fraction` bits.
+
+    `function` is one of ROW_FUNCTIONS, v itself when it is missing; `shape` is the result's.
+    """
 
     name = "client_input"
-    optional = {"scale": float, "offset": float}
+    optional = {"scale": float, "offset": float, "function": str}
     sharing = Sharing.PRIVATE1
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        if attributes.get("function", "") not in ROW_FUNCTIONS:
+            raise ValueError(f"client_input: unknown function '{attributes['function']}'")
+        return super().infer(operands, attributes)
 
 
 @register

@@ -28,6 +28,7 @@ from mpcc.ir.types import TensorType, Type, Visibility
 
 Arrays = Sequence[np.ndarray]
 ERF_STEPS = 1024  # table points a unit
+EMPTY_ROWS = ("zero", "uniform", "scores", "refuse")
 
 
 class TensorOperation(OperationClass):
@@ -120,6 +121,7 @@ Relu = _elementwise("relu", 1, lambda x: np.maximum(x, 0.0), "max(a, 0).")
 Tanh = _elementwise("tanh", 1, np.tanh, "tanh(a).")
 Sigmoid = _elementwise("sigmoid", 1, _sigmoid, "1 / (1 + exp(-a)).")
 Erf = _elementwise("erf", 1, _erf, "erf(a).")
+Softplus = _elementwise("softplus", 1, lambda x: np.logaddexp(0.0, x), "log(1 + exp(a)).")
 Silu = _elementwise("silu", 1, lambda x: x * _sigmoid(x), "a * sigmoid(a).")
 
 
@@ -291,8 +293,9 @@ class Embedding(TensorOperation):
 class Softmax(TensorOperation):
     """Softmax over the last axis of x; `keep` (0 or 1, broadcastable to x) excludes positions where it is 0.
 
-    `empty_rows` says what a row without any kept position means: `zero` (the exporters' IsNaN/Where guard) or
-    `refuse` (the client's program refuses such an input).
+    `empty_rows` says what a row without any kept position means: `zero` (the exporters' IsNaN/Where guard),
+    `uniform` (1/n everywhere: a fill that replaces or absorbs every score), `scores` (softmax of the unmasked
+    scores: the same number subtracted from all), or `refuse` (the client's program refuses such an input).
     """
 
     name = "softmax"
@@ -304,18 +307,30 @@ class Softmax(TensorOperation):
         x = tensor(operands, 0)
         if len(operands) == 2 and broadcast(x.shape, tensor(operands, 1).shape) != x.shape:
             raise ValueError("softmax: keep does not broadcast to x")
+        if attributes["empty_rows"] not in EMPTY_ROWS:
+            raise ValueError(f"softmax: empty_rows is none of {', '.join(EMPTY_ROWS)}")
         return [TensorType(joined_visibility(operands), "float", x.shape)]
 
     @classmethod
     def evaluate(cls, operands: Arrays, attributes: Attributes) -> np.ndarray:
         x = operands[0].astype(np.float64)
-        keep = np.broadcast_to(operands[1] if len(operands) == 2 else np.ones(()), x.shape) != 0
+        keep = cls.kept(x.shape, operands[1] if len(operands) == 2 else np.ones(()), attributes)
         top = np.where(keep, x, -np.inf).max(axis=-1, keepdims=True)
         exponential = np.where(
             keep, np.exp(np.where(keep, x - np.where(np.isfinite(top), top, 0.0), 0.0)), 0.0
         )
+        if attributes["empty_rows"] == "uniform":
+            exponential = np.where(keep.any(axis=-1, keepdims=True), exponential, 1.0)
         total = exponential.sum(axis=-1, keepdims=True)
         return np.asarray(exponential / np.where(total == 0.0, 1.0, total))
+
+    @staticmethod
+    def kept(shape: tuple[int, ...], keep: np.ndarray, attributes: Attributes) -> np.ndarray:
+        """The positions that scores count at, as truth values of this shape."""
+        kept = np.broadcast_to(keep, shape) != 0
+        if attributes["empty_rows"] == "scores":
+            kept = kept | ~kept.any(axis=-1, keepdims=True)
+        return np.asarray(kept)
 
 
 class Normalization(TensorOperation):

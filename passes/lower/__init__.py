@@ -1,6 +1,17 @@
 """Tensor stage to share stage: one rule an operation."""
 
-from mpcc.passes.lower import activations, linear, norms, products, softmax
+from mpcc.passes.lower import activations, division, exponential, linear, norms, products, softmax
 from mpcc.passes.lower.context import Context, Formats, lower
 
-__all__ = ["Context", "Formats", "activations", "linear", "lower", "norms", "products", "softmax"]
+__all__ = [
+    "Context",
+    "Formats",
+    "activations",
+    "division",
+    "exponential",
+    "linear",
+    "lower",
+    "norms",
+    "products",
+    "softmax",
+]

@@ -17,6 +17,8 @@ from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view
 from mpcc.ir.program import Attribute, Attributes, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import Range, RingType, Sharing, Visibility
+from mpcc.passes.approximations.base import Approximation
+from mpcc.passes.approximations.plan import Plan, Used
 from mpcc.passes.lower.reliance import Reliance, Reliances
 
 UNDECIDED = 64  # width of an opening that assign_rings decides
@@ -120,8 +122,10 @@ class Context:
     internals: dict[tuple[str, str], Range]
     formats: Formats = field(default_factory=Formats)
     reliances: Reliances = field(default_factory=Reliances)
+    plan: Plan = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.used: list[Used] = []
         self.builder = Builder(self.source.name, Stage.SHARE)
         self.values: dict[Value, Lowered] = {}
         self.producers = self.source.producers()
@@ -210,6 +214,12 @@ class Context:
         """The operation under way is right only where the share lies in `extent`: for `--check-ranges`."""
         self.reliances.checked.append(Reliance(share, extent, self.nodes))
 
+    # ---- approximations
+
+    def use(self, operation: Operation, approximation: Approximation, low: float, high: float) -> None:
+        """Note what computes the operation, and for which arguments: shown by `mpcc inspect`."""
+        self.used.append(Used(operation.result.name, operation.kind, self.nodes, approximation, low, high))
+
     # ---- shares of tensor-stage values
 
     def plain_share(self, value: Value) -> Value:
@@ -278,13 +288,16 @@ def lower(
     formats: Formats | None = None,
     shares: dict[str, ShareOf] | None = None,
     reliances: Reliances | None = None,
+    plan: Plan | None = None,
+    used: list[Used] | None = None,
 ) -> Program:
     """The share-stage program, at the widest rings. `reveals` maps output names to party0, party1 or public.
 
-    `shares`, if given, is filled by names of tensor-stage values; `reliances` with what the protocols count
-    on. Raises MpccError: MPC-P010 (no range), MPC-P011 (no lowering), and what the rules raise.
+    `shares`, if given, is filled by names of tensor-stage values, `reliances` with what the protocols count
+    on, `used` with the approximations; `plan` says what computes which operation. Raises MpccError: MPC-P010
+    (no range), MPC-P011 (no lowering), and what the rules raise.
     """
-    context = Context(source, ranges, internals, formats or Formats(), reliances or Reliances())
+    context = Context(source, ranges, internals, formats or Formats(), reliances or Reliances(), plan or {})
     for operation in source.operations:
         context.nodes = operation.onnx_nodes
         rule = rules.get(operation.kind)
@@ -308,6 +321,8 @@ def lower(
         _reveal(context, name, value, reveals.get(name, "party1"))
     if shares is not None:
         shares.update((value.name, _share_of(lowered)) for value, lowered in context.values.items())
+    if used is not None:
+        used.extend(context.used)
     program = context.builder.program
     program.attributes = {"reveals": tuple(f"{n}={reveals.get(n, 'party1')}" for n in source.outputs)}
     return program

@@ -11,7 +11,7 @@ from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
 from mpcc.passes.lower.products import factor_fraction, known, multiply, relative_fraction, times_public
-from mpcc.passes.lower.softmax import WEIGHT_FRACTION
+from mpcc.passes.lower.softmax.weights import WEIGHT_FRACTION
 
 SUM_BITS = 44  # integer and fraction bits above which a sum is taken at fewer fraction bits
 
@@ -177,10 +177,12 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
         )
     left = context.values[a]
     if left.row_factor is None:
-        return Lowered(_matmul(context, context.plain_share(a), context.plain_share(b), extent))
+        # probabilities are small: they need more fraction bits than values of up to 1 else do
+        fraction = context.formats.probability if context.producers[a].kind == "softmax" else None
+        return Lowered(_matmul(context, context.plain_share(a), context.plain_share(b), extent, fraction))
     # softmax(x) V: the row factor 1 / sum is applied to the few columns of the product
     count = ring_of(left.share).shape[-1]
-    bound = context.range_of(b).magnitude * count
+    bound = context.range_of(b).magnitude * count * known(context, left.share).magnitude
     wide = Range(-bound, bound)
     extra = ring_of(left.share).fraction - WEIGHT_FRACTION
     product = _matmul(context, left.share, context.plain_share(b), wide, context.formats.probability + extra)
@@ -190,7 +192,8 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
 
 
 def _matmul(context: Context, a: Value, b: Value, extent: Range, left_fraction: int | None = None) -> Value:
-    x = _opened_at_root(context, a, min(ring_of(a).fraction, left_fraction or factor_fraction(context, a)))
+    wanted = factor_fraction(context, a) if left_fraction is None else left_fraction
+    x = _opened_at_root(context, a, min(ring_of(a).fraction, wanted))
     y = _opened_at_root(context, b, factor_fraction(context, b))
     return context.emit("matmul", x, y, extent=extent)
 

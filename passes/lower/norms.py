@@ -14,12 +14,12 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
+from mpcc.passes.lower.powers import inverse_power, recipe_of
 from mpcc.passes.lower.products import (
     known,
     multiply,
     open_for_product,
     relative_fraction,
-    segmented_power,
     square,
     with_range,
 )
@@ -95,7 +95,7 @@ def _normalise(
     if epsilon:
         constant = context.public(np.asarray(factor * epsilon), ring_of(total).fraction)
         total = context.emit("add", total, constant, extent=bounds)
-    root = segmented_power(context, total, -0.5, bounds, output_scale)
+    root = inverse_power(context, operation, total, -0.5, bounds, recipe_of(context, operation), output_scale)
     extent = ring_of(root).range
     assert extent is not None
     # without gain and bias: |y| <= sqrt(n), and no more than the range over the smallest deviation

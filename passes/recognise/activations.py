@@ -1,9 +1,9 @@
-"""GELU, SiLU and their spelled-out forms, recognised by meaning.
+"""GELU, SiLU, softplus and their spelled-out forms, recognised by meaning.
 
 Exporters write the same activation in many ways (Erf, Tanh or Sigmoid with constants on either side, x^3 as
-Pow or products). A candidate is an elementwise subgraph of one tensor and number constants; it is identified
-by evaluating it on a grid and comparing with the known functions, which differ from each other by far more
-than float32's rounding.
+Pow or products; softplus as Log(1 + Exp(x)), or with a Where that guards it). A candidate is an elementwise
+subgraph of one tensor and number constants; it is identified by evaluating it on a grid and comparing with
+the known functions, which differ from each other by far more than float32's rounding.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from mpcc.passes.recognise.graph import (
 
 Function = Callable[[np.ndarray], np.ndarray]
 
-_GRID = np.linspace(-12.0, 12.0, 1201)
+# dense where functions differ, and far beyond the thresholds of guards (20 for softplus)
+_GRID = np.concatenate([np.arange(-60.0, -12.0), np.linspace(-12.0, 12.0, 1201), np.arange(13.0, 61.0)])
 _TOLERANCE = 2e-5
 _DEPTH = 7
 
@@ -35,8 +36,10 @@ _erf = np.vectorize(math.erf, otypes=[np.float64])
 _UNARY: dict[str, Function] = {
     "Erf": _erf,
     "Tanh": np.tanh,
-    "Sigmoid": lambda x: 0.5 * (1.0 + np.tanh(0.5 * x)),
+    "Sigmoid": lambda x: np.exp(-np.logaddexp(0.0, -x)),
     "Exp": np.exp,
+    "Log": np.log,
+    "Softplus": lambda x: np.logaddexp(0.0, x),
     "Neg": np.negative,
     "Reciprocal": np.reciprocal,
 }
@@ -46,21 +49,22 @@ _BINARY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "Mul": np.multiply,
     "Div": np.divide,
     "Pow": np.power,
+    "Greater": np.greater,
 }
+_FUNCTIONS: dict[str, Callable[..., np.ndarray]] = {**_UNARY, **_BINARY, "Where": np.where}
 
 
 def recognise_activations(rewrite: Rewriter) -> None:
-    """Rewrite to mpcc.Gelu and mpcc.Silu."""
+    """Rewrite to mpcc.Gelu, mpcc.Silu and mpcc.Softplus."""
     for node in list(rewrite.graph):
         if node.op_type == "Gelu":
             _emit_gelu(
                 rewrite, node, _operand(node), str(attribute(node, "approximate", "none")), node.outputs[0]
             )
         elif node.op_type == "Swish":
-            _emit_silu(
-                rewrite, node, _operand(node), float(attribute(node, "alpha", 1.0)), node.outputs[0], ()
-            )
-        elif node.op_type in ("Erf", "Tanh", "Sigmoid", "Exp") and node.domain == "":
+            alpha = float(attribute(node, "alpha", 1.0))
+            _emit_scaled(rewrite, node, "Silu", _operand(node), alpha, node.outputs[0], ())
+        elif node.op_type in ("Erf", "Tanh", "Sigmoid", "Exp", "Softplus") and node.domain == "":
             _spelled_out(rewrite, node)
     remove_dead(rewrite.graph)
 
@@ -90,14 +94,14 @@ def _spelled_out(rewrite: Rewriter, node: ir.Node) -> None:
         for value in inner.inputs:
             rewrite.publish(value, f"constant of {kind}")
     names = origin(*reversed(used.values()))
-    if kind == "silu":
-        _emit_silu(rewrite, root, leaf, alpha, root.outputs[0], names)
-    else:
+    if kind.startswith("gelu "):
         _emit_gelu(rewrite, root, leaf, kind.removeprefix("gelu "), root.outputs[0], names)
+    else:
+        _emit_scaled(rewrite, root, kind.title(), leaf, alpha, root.outputs[0], names)
 
 
 def _elementwise(node: ir.Node | None) -> bool:
-    return node is not None and node.domain == "" and (node.op_type in _UNARY or node.op_type in _BINARY)
+    return node is not None and node.domain == "" and node.op_type in _FUNCTIONS
 
 
 def _ancestors(node: ir.Node) -> Iterator[ir.Value]:
@@ -149,20 +153,22 @@ def _evaluate(value: ir.Value, leaf: ir.Value, depth: int) -> np.ndarray | None:
             return None
         operands.append(result)
     with np.errstate(all="ignore"):
-        if node.op_type in _UNARY:
-            return np.asarray(_UNARY[node.op_type](operands[0]))
-        return np.asarray(_BINARY[node.op_type](operands[0], operands[1]))
+        return np.asarray(_FUNCTIONS[node.op_type](*operands))
 
 
 def _identify(root: ir.Value, leaf: ir.Value) -> tuple[str, float] | None:
-    """Name of the function and its slope parameter."""
+    """Name of the function and its parameter: x sigmoid(parameter x), softplus(parameter x) / parameter."""
     y = _evaluate(root, leaf, 2 * _DEPTH)
     if y is None or not np.all(np.isfinite(y)):
         return None
     for approximate in ("none", "tanh"):
         if np.allclose(y, Gelu.evaluate([_GRID], {"approximate": approximate}), rtol=0, atol=_TOLERANCE):
             return f"gelu {approximate}", 1.0
-    at_one = float(np.interp(1.0, _GRID, y))
+    at_zero, at_one = np.interp([0.0, 1.0], _GRID, y)
+    if abs(at_zero) > _TOLERANCE:
+        beta = math.log(2.0) / at_zero
+        same = np.allclose(y, np.logaddexp(0.0, beta * _GRID) / beta, rtol=0, atol=_TOLERANCE)
+        return ("softplus", beta) if same else None
     if not 0.5 < at_one < 1.0:
         return None
     alpha = math.log(at_one / (1.0 - at_one))
@@ -194,17 +200,23 @@ def _emit_gelu(
     rewrite.replace(result, new)
 
 
-def _emit_silu(
-    rewrite: Rewriter, at: ir.Node, x: ir.Value, alpha: float, result: ir.Value, names: tuple[str, ...]
+def _emit_scaled(
+    rewrite: Rewriter,
+    at: ir.Node,
+    macro: str,
+    x: ir.Value,
+    alpha: float,
+    result: ir.Value,
+    names: tuple[str, ...],
 ) -> None:
-    """x * sigmoid(alpha x) = silu(alpha x) / alpha."""
+    """f(alpha x) / alpha: x sigmoid(alpha x) is that of silu."""
     names = names or origin(at)
     plain = abs(alpha - 1.0) < 1e-6
     assert x.dtype is not None
     dtype = x.dtype.numpy()
     if not plain:
         x = rewrite.emit(at, "Mul", [x, rewrite.constant(np.array(alpha, dtype))], came_from=names)
-    new = rewrite.macro(at, "Silu", [x], result_shape=shape(x), came_from=names)
+    new = rewrite.macro(at, macro, [x], result_shape=shape(x), came_from=names)
     if not plain:
         new = rewrite.emit(at, "Mul", [new, rewrite.constant(np.array(1.0 / alpha, dtype))], came_from=names)
     rewrite.replace(result, new)

@@ -8,7 +8,7 @@ from mpcc.ir.program import Operation, Program, Value
 
 _VIEWS = ("reshape", "transpose", "expand", "slice", "take", "concat")
 _NORMS = ("layer_norm", "rms_norm", "l2_normalize")
-_ACTIVATIONS = ("gelu", "silu", "relu", "tanh", "sigmoid", "erf")
+_ACTIVATIONS = ("gelu", "silu", "softplus", "relu", "tanh", "sigmoid", "erf")
 
 
 def count(program: Program) -> tuple[dict[str, int], tuple[str, ...]]:

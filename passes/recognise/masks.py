@@ -9,9 +9,8 @@ constant, else computed by party 1.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -19,12 +18,21 @@ import onnx_ir as ir
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.broadcasts import shrink
+from mpcc.passes.recognise.fills import (
+    Fill,
+    at_least,
+    computed_fill,
+    empty_rows,
+    fill_of,
+    plus,
+    times,
+    together,
+)
 from mpcc.passes.recognise.graph import (
     Rewriter,
     array,
     attribute,
     inputs,
-    is_float,
     is_known_locally,
     operands,
     origin,
@@ -42,15 +50,25 @@ GUARDED = "guarded"
 _VIEWS = ("Reshape", "Transpose", "Unsqueeze", "Squeeze", "Flatten")
 
 
+@dataclass(frozen=True)
+class _Mask:
+    """A truth value, and what the scores become where it is false (None: not one number)."""
+
+    keep: ir.Value
+    fill: Fill | None
+
+
 @dataclass
 class _Scores:
-    """What remains of a softmax's operand without its masks (None: nothing), and the masks as truth
-    values.
-    """
+    """What remains of a softmax's operand without its masks (None: nothing), and the masks."""
 
     value: ir.Value | None
-    keeps: list[ir.Value] = field(default_factory=list)
+    masks: list[_Mask] = field(default_factory=list)
     nodes: list[ir.Node] = field(default_factory=list)
+
+    def filled(self, change: Callable[[Fill | None], Fill | None]) -> list[_Mask]:
+        """The masks with their fills changed."""
+        return [replace(mask, fill=change(mask.fill)) for mask in self.masks]
 
 
 def recognise_masks(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
@@ -72,15 +90,7 @@ class _Memo:
     def __init__(self, rewrite: Rewriter) -> None:
         self.rewrite = rewrite
         self._made: dict[tuple[object, ...], ir.Value] = {}
-        self.finite: set[int] = set()
         self._read: list[ir.Value] = []  # keeps ids from being used again
-
-    def note(self, keep: ir.Value, fills: set[float]) -> ir.Value:
-        """Remember a mask whose fills are finite: a row of them is not NaN but uniform."""
-        if fills - {-math.inf}:
-            self.finite.add(id(keep))
-        self._read.append(keep)
-        return keep
 
     def once(self, key: str, values: Sequence[ir.Value], make: Callable[[], ir.Value]) -> ir.Value:
         """What `make` returns, made once for one key and one set of values."""
@@ -96,17 +106,17 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
     assert x is not None
     scores = _take_apart(memo, node, x)
     result, guards = _guarded_result(node)
-    # A fully masked row is NaN, and then zero by the guard, only if every fill is infinite.
-    finite = any(id(keep) in memo.finite for keep in scores.keeps)
-    zeros = (bool(guards) or node.meta.get(GUARDED, False)) and not finite
+    guarded = bool(guards) or bool(node.meta.get(GUARDED, False))
+    meaning = empty_rows([mask.fill for mask in scores.masks], guarded)
     operands = [
         scores.value if scores.value is not None else rewrite.constant(np.zeros(shape(x), np.float32))
     ]
-    if scores.keeps:
-        keep = memo.once("combined", scores.keeps, lambda: _combine(rewrite, node, scores.keeps))
+    if scores.masks:
+        keeps = [mask.keep for mask in scores.masks]
+        keep = memo.once("combined", keeps, lambda: _combine(rewrite, node, keeps))
         operands.append(keep)
         data = array(keep)
-        if data is not None and not zeros and not np.all(data.any(axis=-1)):
+        if data is not None and meaning == "refuse" and not np.all(data.any(axis=-1)):
             diagnostics.add(
                 "MPC-F030",
                 "a softmax has rows in which every position is masked",
@@ -120,7 +130,7 @@ def _softmax(memo: _Memo, node: ir.Node, diagnostics: Diagnostics) -> None:
         node,
         "Softmax",
         operands,
-        {"empty_rows": "zero" if zeros else "refuse"},
+        {"empty_rows": meaning},
         result_shape=shape(x),
         came_from=origin(*scores.nodes, node, *guards),
     )
@@ -164,13 +174,13 @@ def _take_apart(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores:
             number = scalar(bound)
             if x is not None and number is not None and number <= MASK_FILL:
                 inner = _take_apart(memo, anchor, x)
-                keeps = [memo.note(keep, {number}) for keep in inner.keeps]
-                return _Scores(inner.value, keeps, [*inner.nodes, node])
+                masks = inner.filled(functools.partial(at_least, bound=number))
+                return _Scores(inner.value, masks, [*inner.nodes, node])
     if node.op_type == "Mul":
         for x, factor in (node.inputs, reversed(node.inputs)):
             number = scalar(factor)
             if x is not None and number is not None and number > 0:
-                return _rebuilt(memo, anchor, node, x, [factor])
+                return _scaled(memo, anchor, node, x, factor, number)
     if node.op_type in _VIEWS and node.inputs[0] is not None:
         return _viewed(memo, anchor, node, node.inputs[0])
     return _Scores(value)
@@ -188,13 +198,15 @@ def _mask_term(memo: _Memo, anchor: ir.Node, value: ir.Value) -> _Scores | None:
         rewrite.publish(value, "attention mask")
         rest = np.where(kept, data, 0).astype(data.dtype)
         bias = rewrite.constant(rest, visibility(value)) if np.any(rest) else None
-        return _Scores(bias, [memo.note(rewrite.constant(kept), _values(data[~kept]))])
-    fills = _fills(value, set()) if visibility(value) is Visibility.PARTY1 else set()
-    if not fills:
+        return _Scores(bias, [_Mask(rewrite.constant(kept), fill_of(data[~kept]))])
+    if visibility(value) is not Visibility.PARTY1:
+        return None
+    masks, fill = computed_fill(value)
+    if not masks:
         return None
     threshold = rewrite.constant(np.array(THRESHOLD, dtype=_numpy_type(value)))
     keep = memo.once("kept", [value], lambda: rewrite.emit(anchor, "Greater", [value, threshold]))
-    return _Scores(None, [memo.note(keep, fills)])
+    return _Scores(None, [_Mask(keep, fill)])
 
 
 def _numpy_type(value: ir.Value) -> np.dtype:
@@ -202,37 +214,24 @@ def _numpy_type(value: ir.Value) -> np.dtype:
     return np.dtype(value.dtype.numpy())
 
 
-def _values(data: np.ndarray) -> set[float]:
-    return set(np.unique(data).tolist())
-
-
-def _fills(value: ir.Value, seen: set[int]) -> set[float]:
-    """The mask fills that went into a value of party 1."""
-    data = array(value)
-    if data is not None:
-        return _values(data[data <= MASK_FILL]) if is_float(value) else set()
-    node = value.producer()
-    if node is None or id(node) in seen:
-        return set()
-    seen.add(id(node))
-    return set().union(*(_fills(v, seen) for v in node.inputs if v is not None))
-
-
 def _sum(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
     rewrite = memo.rewrite
     a, b = operands(node, 2)
     left = _take_apart(memo, anchor, a)
     right = _subtracted(memo, b) if node.op_type == "Sub" else _take_apart(memo, anchor, b)
-    if not left.keeps and not right.keeps:
+    if not left.masks and not right.masks:
         return _Scores(node.outputs[0])
-    keeps, nodes = [*left.keeps, *right.keeps], [*left.nodes, *right.nodes, node]
+    masks, nodes = [*left.filled(plus), *right.filled(plus)], [*left.nodes, *right.nodes, node]
+    if left.masks and right.masks:
+        fills = together([mask.fill for mask in masks])
+        masks = [replace(mask, fill=fill) for mask, fill in zip(masks, fills, strict=True)]
     if left.value is None and (node.op_type == "Add" or right.value is None):
-        return _Scores(right.value, keeps, nodes)
+        return _Scores(right.value, masks, nodes)
     if right.value is None:
-        return _Scores(left.value, keeps, nodes)
+        return _Scores(left.value, masks, nodes)
     first = left.value if left.value is not None else rewrite.constant(np.zeros((), np.float32))
     return _Scores(
-        rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), keeps, nodes
+        rewrite.emit(anchor, node.op_type, [first, right.value], came_from=origin(node)), masks, nodes
     )
 
 
@@ -241,7 +240,7 @@ def _subtracted(memo: _Memo, value: ir.Value) -> _Scores:
     data = array(value)
     if data is not None and np.all((data == 0) | (data >= -MASK_FILL)) and np.any(data):
         keep = memo.rewrite.constant(data < -THRESHOLD)
-        return _Scores(None, [memo.note(keep, _values(-data[data > 0]))])
+        return _Scores(None, [_Mask(keep, fill_of(-data[data > 0]))])
     return _Scores(value)
 
 
@@ -257,29 +256,27 @@ def _fill(memo: _Memo, anchor: ir.Node, node: ir.Node) -> _Scores:
                 if inverted:
                     keep = memo.once("not", [condition], lambda: negated(rewrite, anchor, condition))
                 inner = _take_apart(memo, anchor, kept)
-                memo.note(keep, _values(data))
-                return _Scores(inner.value, [*inner.keeps, keep], [*inner.nodes, node])
+                mask = _Mask(keep, fill_of(data, replaces=True))
+                return _Scores(inner.value, [*inner.masks, mask], [*inner.nodes, node])
     return _Scores(node.outputs[0])
 
 
-def _rebuilt(
-    memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value, others: list[ir.Value | None]
+def _scaled(
+    memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value, factor: ir.Value | None, number: float
 ) -> _Scores:
-    """The same operation on what remains of its operand."""
-    rewrite = memo.rewrite
+    """The same product of what remains of its operand."""
     inner = _take_apart(memo, anchor, x)
-    if not inner.keeps or inner.value is None:
+    if not inner.masks or inner.value is None:
         return _Scores(node.outputs[0])
-    attributes = {name: attribute(node, name) for name in node.attributes}
-    value = rewrite.emit(anchor, node.op_type, [inner.value, *others], attributes, came_from=origin(node))
-    return _Scores(value, inner.keeps, inner.nodes)
+    value = memo.rewrite.emit(anchor, "Mul", [inner.value, factor], came_from=origin(node))
+    return _Scores(value, inner.filled(functools.partial(times, factor=number)), inner.nodes)
 
 
 def _viewed(memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores:
     """A view of masked scores: the masks go through the same view."""
     rewrite = memo.rewrite
     inner = _take_apart(memo, anchor, x)
-    if not inner.keeps or inner.value is None:
+    if not inner.masks or inner.value is None:
         return _Scores(node.outputs[0])
     attributes = {name: attribute(node, name) for name in node.attributes}
     others = inputs(node, 1)[1:]
@@ -289,9 +286,8 @@ def _viewed(memo: _Memo, anchor: ir.Node, node: ir.Node, x: ir.Value) -> _Scores
         full = value if shape(value) == shape(x) else rewrite.emit(anchor, "Expand", [value, target])
         return rewrite.emit(anchor, node.op_type, [full, *others], attributes, came_from=origin(node))
 
-    keeps = [view(keep) for keep in inner.keeps]
-    memo.finite.update(id(new) for old, new in zip(inner.keeps, keeps, strict=True) if id(old) in memo.finite)
-    return _Scores(view(inner.value), keeps, [*inner.nodes, node])
+    masks = [replace(mask, keep=view(mask.keep)) for mask in inner.masks]
+    return _Scores(view(inner.value), masks, [*inner.nodes, node])
 
 
 def _combine(rewrite: Rewriter, anchor: ir.Node, keeps: list[ir.Value]) -> ir.Value:

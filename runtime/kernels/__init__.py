@@ -10,7 +10,7 @@ import os
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.kernels.subsets import carry_subsets
-from mpcc.runtime.kernels.tables import cosine_table, exp_table
+from mpcc.runtime.kernels.tables import cosine_table, exp_table, wave_table
 from mpcc.runtime.kernels.twin import element_bytes
 
 _EXTENSION = "mpcc.runtime.kernels._native"
@@ -25,6 +25,7 @@ if os.environ.get("MPCC_KERNELS") == "numpy" or importlib.util.find_spec(_EXTENS
         pack,
         planes_pack,
         planes_unpack,
+        segmented_polynomial,
         sine_series,
         unpack,
     )
@@ -39,6 +40,7 @@ else:
             pack,
             planes_pack,
             planes_unpack,
+            segmented_polynomial,
             sine_series,
             unpack,
         )
@@ -62,6 +64,8 @@ __all__ = [
     "pack",
     "planes_pack",
     "planes_unpack",
+    "segmented_polynomial",
     "sine_series",
     "unpack",
+    "wave_table",
 ]

@@ -17,14 +17,29 @@ def compare_leaves(
     opened: U64, onehots: U64, sign_share: U64, thresholds: U64, bits: int, width: int, party: int
 ) -> U64: ...
 def carry_node(opened: U64, products: U64, party: int) -> U64: ...
+def segmented_polynomial(
+    z: U64,
+    w: U64,
+    bits: U8,
+    coefficients: U64,
+    needed: U8,
+    atoms: U64,
+    wraps_z: U64,
+    wraps_w: U64,
+    wraps_zw: U64,
+    z_bits: int,
+    w_bits: int,
+    ring: int,
+    party: int,
+) -> U64: ...
 def sine_series(
     delta: U64,
     shares: U64,
-    cos_table: I64,
+    waves: I64,
     amplitudes: I64,
     harmonics: I64,
+    phases: U64,
     j: int,
     shift: int,
     bits: int,
-    odd: bool,
 ) -> U64: ...

@@ -41,6 +41,18 @@ def cosine_table(p: int, scale_bits: int) -> NDArray[np.int64]:
 
 
 @lru_cache(maxsize=16)
+def wave_table(p: int, scale_bits: int) -> NDArray[np.int64]:
+    """int64[2^p], read only: `cosine_table` in the upper 32 bits, minus the sine in the lower, all signed."""
+    if scale_bits > 30:
+        raise ValueError("wave_table: scale_bits 0 to 30")
+    cosine = cosine_table(p, scale_bits)
+    minus_sine = np.roll(cosine, -len(cosine) // 4)  # the cosine a quarter later
+    table = (cosine << np.int64(32)) | (minus_sine & np.int64(0xFFFFFFFF))
+    table.setflags(write=False)
+    return table
+
+
+@lru_cache(maxsize=16)
 def exp_table(count: int, step_num: int, step_log2: int, scale_bits: int) -> NDArray[np.int64]:
     """int64[count], read only: round(2^scale_bits * exp(-i * step)), step = step_num / 2^step_log2 >= 0."""
     if not (0 <= count <= 1 << 24 and step_num >= 0 and step_log2 >= 0 and 0 <= scale_bits <= 62):

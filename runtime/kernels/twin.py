@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mpcc.runtime.kernels.subsets import MAX_BLOCKS, carry_subset_count
 
+MAX_POWERS = 64  # of a segmented polynomial, (A + 1) * (B + 1)
 U64 = NDArray[np.uint64]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
@@ -178,45 +179,147 @@ def carry_node(opened: U64, products: U64, party: int) -> U64:
 def sine_series(
     delta: U64,
     shares: U64,
-    cos_table: I64,
+    waves: I64,
     amplitudes: I64,
     harmonics: I64,
+    phases: U64,
     j: int,
     shift: int,
     bits: int,
-    odd: bool,
 ) -> U64:
-    """Share of a cosine (or, `odd`, sine) series of x = delta + t mod 2^j, period 2^j (protocols.md section
-    7).
+    """Share of sum_m b_m cos(2 pi (m x - phase_m) / 2^j), x = delta + t mod 2^j (protocols.md section 7).
 
     `delta`[n] is public. `shares`[2M, n]: this party's shares mod 2^bits of cos(2 pi m t / 2^j) for each of
-    the M `harmonics` m, then of the sines. `cos_table`[2^p], 2 <= p <= j: integers, a period of the cosine
-    (the sine is read a quarter earlier). The public factors are integers, round(amplitude * table / 2^shift),
-    the same on both sides; amplitude * table must fit 63 bits. Returns uint64[n], the sum over m of
-    factor(cos) * share_cos - factor(sin) * share_sin, or if `odd` factor(sin) * share_cos + factor(cos) *
-    share_sin.
+    the M `harmonics` m, then of the sines. `waves`[2^p], 2 <= p <= j: a period of the cosine and of minus the
+    sine, as `wave_table` packs them; it is read at m delta - `phases`[m] mod 2^j, cut to p bits. The public
+    factors are integers, round(amplitude * wave / 2^shift), the same on both sides; amplitudes must fit 32
+    bits. Returns uint64[n], the sum over m of factor(cos) * share_cos + factor(-sin) * share_sin.
     """
     _check(delta, np.uint64, 1, "sine_series: delta")
     _check(shares, np.uint64, 2, "sine_series: shares")
-    _check(cos_table, np.int64, 1, "sine_series: cos_table")
+    _check(waves, np.int64, 1, "sine_series: waves")
     _check(amplitudes, np.int64, 1, "sine_series: amplitudes")
     _check(harmonics, np.int64, 1, "sine_series: harmonics")
+    _check(phases, np.uint64, 1, "sine_series: phases")
     mask = _mask(bits)
-    size, terms = len(cos_table), len(harmonics)
+    size, terms = len(waves), len(harmonics)
     p = size.bit_length() - 1
     if size != 1 << p or not 2 <= p <= j <= 64 or not 0 <= shift <= 62:
-        raise ValueError("sine_series: cos_table must have 2^p entries, 2 <= p <= j <= 64, shift 0 to 62")
-    if len(amplitudes) != terms or shares.shape != (2 * terms, len(delta)):
-        raise ValueError("sine_series: amplitudes [M], harmonics [M], shares [2M, n]")
-    j_mask, down, index_mask = _mask(j), np.uint64(j - p), np.uint64(size - 1)
+        raise ValueError("sine_series: waves must have 2^p entries, 2 <= p <= j <= 64, shift 0 to 62")
+    if len(amplitudes) != terms or len(phases) != terms or shares.shape != (2 * terms, len(delta)):
+        raise ValueError("sine_series: amplitudes [M], harmonics [M], phases [M], shares [2M, n]")
+    if np.any(amplitudes != amplitudes.astype(np.int32)):
+        raise ValueError("sine_series: amplitudes must fit 32 bits")
+    j_mask, down = _mask(j), np.uint64(j - p)
     result = np.zeros(len(delta), dtype=np.uint64)
     for m in range(terms):
-        index = ((delta * harmonics[m].astype(np.uint64)) & j_mask) >> down
-        cosine = _round_shift(amplitudes[m] * cos_table[index], shift)
-        sine = _round_shift(amplitudes[m] * cos_table[(index - np.uint64(size // 4)) & index_mask], shift)
-        share_cos, share_sin = shares[m], shares[terms + m]
-        result += sine * share_cos + cosine * share_sin if odd else cosine * share_cos - sine * share_sin
+        wave = waves[((delta * harmonics[m].astype(np.uint64) - phases[m]) & j_mask) >> down]
+        cosine = _round_shift(amplitudes[m] * (wave >> np.int64(32)), shift)
+        minus_sine = _round_shift(amplitudes[m] * wave.astype(np.int32).astype(np.int64), shift)
+        result += cosine * shares[m] + minus_sine * shares[terms + m]
     return result & mask
+
+
+def segmented_polynomial(
+    z: U64,
+    w: U64,
+    bits: U8,
+    coefficients: U64,
+    needed: U8,
+    atoms: U64,
+    wraps_z: U64,
+    wraps_w: U64,
+    wraps_zw: U64,
+    z_bits: int,
+    w_bits: int,
+    ring: int,
+    party: int,
+) -> U64:
+    """Share of the sum over a, b of z^a w^b (c_0ab + sum over t of c_tab b_t), mod 2^ring (protocols.md
+    section 6).
+
+    `z`[n] and `w`[n]: public openings E of masked values with |z| < 2^(z_bits - 2), mod 2^z_bits; w does not
+    count where its degree B is 0. `bits`[T, n], 0 or 1 (the lowest bit counts): the opened d_t of
+    b_t = d_t + (1 - 2 d_t) rho_t. `coefficients`[1+T, A+1, B+1], mod 2^64.
+
+    With k = z_bits, E' = E + 2^(k-2) mod 2^k and its top bit v: z = P + s_v, P = E' - 2^k v - 2^(k-2), where
+    s_1 is the mask as an unsigned and s_0 as a signed integer; likewise w. The dealt arrays are shares, one
+    row for each nonzero entry (t, i, j) of `needed`[1+T, A+1, B+1], in their order: `atoms` of s_1^i s_1^j
+    rho_t (t = 0: without rho), in `wraps_z` (rows with i > 0) s_1^i is replaced by (s_0^i - s_1^i) / 2^k,
+    in `wraps_w` (j > 0) s_1^j likewise, in `wraps_zw` (i, j > 0) both. Where 2^k, or both factors 2^k
+    together, vanish mod 2^ring there are no wraps: no rows. A coefficient of a power without a row does not
+    count, but for the constant (0, 0, 0), which is public and belongs to party 0.
+    """
+    for array, dtype, dimensions, name in (
+        (z, np.uint64, 1, "z"),
+        (w, np.uint64, 1, "w"),
+        (bits, np.uint8, 2, "bits"),
+        (coefficients, np.uint64, 3, "coefficients"),
+        (needed, np.uint8, 3, "needed"),
+        (atoms, np.uint64, 2, "atoms"),
+        (wraps_z, np.uint64, 2, "wraps_z"),
+        (wraps_w, np.uint64, 2, "wraps_w"),
+        (wraps_zw, np.uint64, 2, "wraps_zw"),
+    ):
+        _check(array, dtype, dimensions, f"segmented_polynomial: {name}")
+    mask = _mask(ring)
+    n, columns = len(z), len(bits) + 1
+    if len(w) != n or bits.shape[1] != n:
+        raise ValueError("segmented_polynomial: z, w and the rows of bits must have one length")
+    if not 2 <= z_bits <= 64 or not 2 <= w_bits <= 64 or party not in (0, 1):
+        raise ValueError("segmented_polynomial: z_bits and w_bits 2 to 64, party 0 or 1")
+    if coefficients.shape != needed.shape or len(needed) != columns or 0 in needed.shape:
+        raise ValueError("segmented_polynomial: coefficients and needed must be [1+T, A+1, B+1]")
+    if coefficients[0].size > MAX_POWERS:
+        raise ValueError(f"segmented_polynomial: at most {MAX_POWERS} powers")
+    present = needed != 0
+    counts = (
+        (atoms, present),
+        (wraps_z, present[:, 1:] & (z_bits < ring)),
+        (wraps_w, present[:, :, 1:] & (w_bits < ring)),
+        (wraps_zw, present[:, 1:, 1:] & (z_bits + w_bits < ring)),
+    )
+    if any(array.shape != (np.count_nonzero(entries), n) for array, entries in counts):
+        raise ValueError("segmented_polynomial: the rows of atoms and wraps must be those of needed")
+    (public_z, step_z), (public_w, step_w) = _unmasked(z, z_bits), _unmasked(w, w_bits)
+    rows = [iter(array) for array, _ in counts]
+    opened = (bits & np.uint8(1)).astype(np.uint64)
+    total = np.zeros(n, dtype=np.uint64)
+    for t in range(columns):
+        powers = np.broadcast_to(coefficients[t][..., None], (*coefficients[t].shape, n)).copy()
+        if t == 0:
+            powers += np.tensordot(coefficients[1:], opened, axes=(0, 0))
+        _move(powers, public_z)
+        _move(powers.swapaxes(0, 1), public_w)
+        part = powers[0, 0] if t == 0 and party == 0 else np.zeros(n, dtype=np.uint64)
+        for i, j in np.argwhere(present[t]):
+            share = next(rows[0])
+            if i and z_bits < ring:
+                share = share + step_z * next(rows[1])
+            if j and w_bits < ring:
+                share = share + step_w * next(rows[2])
+            if i and j and z_bits + w_bits < ring:
+                share = share + step_z * step_w * next(rows[3])
+            part = part + powers[i, j] * share
+        total += part if t == 0 else (np.uint64(1) - np.uint64(2) * opened[t - 1]) * part
+    return total & mask
+
+
+def _unmasked(opened: U64, bits: int) -> tuple[U64, U64]:
+    """The public part P of a value, and what its wraps count: 2^bits where the top bit v is 0, else 0."""
+    quarter = np.uint64(1 << (bits - 2))
+    shifted = (opened + quarter) & _mask(bits)
+    step = np.uint64((1 << bits) & 0xFFFFFFFFFFFFFFFF)
+    top = shifted >> np.uint64(bits - 1)
+    return shifted - step * top - quarter, step * (np.uint64(1) - top)
+
+
+def _move(coefficients: U64, offset: U64) -> None:
+    """In place, along the first axis: coefficients of a polynomial in x become those in s, x = offset + s."""
+    degree = len(coefficients) - 1
+    for done in range(degree):
+        for power in range(degree - 1, done - 1, -1):
+            coefficients[power] += offset * coefficients[power + 1]
 
 
 def _round_shift(values: I64, shift: int) -> U64:

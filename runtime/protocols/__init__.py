@@ -10,6 +10,7 @@ from mpcc.runtime.protocols import (
     openings,
     product,
     row_reaches,
+    segmented_polynomial,
     sine_series,
     truncate,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "product",
     "protocols",
     "row_reaches",
+    "segmented_polynomial",
     "sine_series",
     "truncate",
 ]

@@ -18,7 +18,7 @@ from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Slot
-from mpcc.runtime.ring import I64, U64, reduce
+from mpcc.runtime.ring import F64, I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue
 
 Step = Generator[bytes, bytes, Any]  # yields this party's message of a tick, is sent the peer's
@@ -90,6 +90,11 @@ class ProtocolClass:
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         """The meaning on integers, no rounding beyond what the operation states."""
+        raise NotImplementedError(cls.kind)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        """The meaning on the real numbers that the integers stand for: approximations without rounding."""
         raise NotImplementedError(cls.kind)
 
 

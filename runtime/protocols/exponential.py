@@ -33,7 +33,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, constant, mask, reduce, signed
+from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce, signed
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -127,3 +127,7 @@ class Exponential(ProtocolClass):
         fraction = integer(operation.attributes, "fraction")
         x = np.minimum(operands[0].astype(np.float64) * 2.0 ** -ring_type(operation, 0).fraction, 0.0)
         return np.rint(np.exp(x) * 2.0**fraction).astype(np.int64)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return np.exp(np.minimum(operands[0], 0.0))

@@ -31,7 +31,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, constant, mask
+from mpcc.runtime.ring import F64, I64, U64, constant, mask
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -126,3 +126,8 @@ class LessThan(ProtocolClass):
         return np.stack([operands[0] < t for t in integers(operation.attributes, "thresholds")]).astype(
             np.int64
         )
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        scaled = operands[0] * 2.0 ** ring_type(operation, 0).fraction
+        return np.stack([scaled < t for t in integers(operation.attributes, "thresholds")]).astype(np.float64)

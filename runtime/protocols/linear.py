@@ -26,7 +26,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, reduce
+from mpcc.runtime.ring import F64, I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue, Served
 
 
@@ -92,6 +92,11 @@ class Linear(ServerLinear):
         y = cls.product(operands[0].view(np.uint64), operands[1].view(np.uint64), 64).view(np.int64)
         return y + operands[2] if len(operands) == 3 else y
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        y = np.matmul(operands[0], operands[1])
+        return np.asarray(y + operands[2] if len(operands) == 3 else y)
+
 
 @implements("gain")
 class Gain(ServerLinear):
@@ -107,5 +112,10 @@ class Gain(ServerLinear):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        y = operands[0] * operands[1]
+        return y + operands[2] if len(operands) == 3 else y
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
         y = operands[0] * operands[1]
         return y + operands[2] if len(operands) == 3 else y

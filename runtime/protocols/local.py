@@ -11,7 +11,7 @@ from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.protocols.base import Party, ProtocolClass, Step, as_share, implements, ring_type
-from mpcc.runtime.ring import I64, U64, constant, reduce, to_ring
+from mpcc.runtime.ring import F64, I64, U64, constant, reduce, to_ring
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue, Served
 
 HOLDERS = {Sharing.PRIVATE0: (0,), Sharing.PRIVATE1: (1,), Sharing.PUBLIC: (0, 1)}
@@ -73,6 +73,10 @@ class Add(Local):
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return arrays[0] + arrays[1]
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0] + operands[1]
+
 
 @implements("sub")
 class Sub(Local):
@@ -81,6 +85,10 @@ class Sub(Local):
     @classmethod
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return arrays[0] - arrays[1]
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0] - operands[1]
 
 
 @implements("scale")
@@ -91,6 +99,11 @@ class Scale(Local):
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return arrays[0] * constant(integer(operation.attributes, "factor"))
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        attributes = operation.attributes
+        return operands[0] * (integer(attributes, "factor") / 2.0 ** integer(attributes, "fraction"))
+
 
 @implements("reinterpret")
 class Reinterpret(Local):
@@ -99,6 +112,10 @@ class Reinterpret(Local):
     @classmethod
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return arrays[0]
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0] * 2.0 ** (ring_type(operation, 0).fraction - ring_type(operation).fraction)
 
 
 @implements("sum")
@@ -110,6 +127,11 @@ class Sum(Local):
         axes, keepdims = integers(operation.attributes, "axes"), bool(operation.attributes["keepdims"])
         return np.asarray(arrays[0].sum(axis=axes, keepdims=keepdims, dtype=np.uint64))
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        axes, keepdims = integers(operation.attributes, "axes"), bool(operation.attributes["keepdims"])
+        return np.asarray(operands[0].sum(axis=axes, keepdims=keepdims))
+
 
 @implements("concat")
 class Concat(Local):
@@ -118,6 +140,10 @@ class Concat(Local):
     @classmethod
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return np.concatenate(arrays, axis=integer(operation.attributes, "axis"))
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return np.concatenate(operands, axis=integer(operation.attributes, "axis"))
 
 
 class PublicFactor(Local):
@@ -143,6 +169,10 @@ class MulPublic(PublicFactor):
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
         return arrays[0] * arrays[1]
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0] * operands[1]
+
 
 @implements("matmul_public")
 class MatMulPublic(PublicFactor):
@@ -158,6 +188,10 @@ class MatMulPublic(PublicFactor):
         rows = np.ascontiguousarray(x).reshape(1, math.prod(x.shape[:-1]), c.shape[0])
         product = kernels.matmul(rows, np.ascontiguousarray(c)[None], 64)
         return product.reshape(*x.shape[:-1], c.shape[1])
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return np.asarray(np.matmul(operands[0], operands[1]))
 
 
 @implements("shift")
@@ -185,6 +219,10 @@ class Shift(ProtocolClass):
         bits = integer(operation.attributes, "bits")
         return operands[0] if bits == 0 else (operands[0] + (1 << (bits - 1))) >> bits
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0]
+
 
 class ViewProtocol(ProtocolClass):
     """Views move elements, whatever the sharing; the dealer moves the mask the same way."""
@@ -199,6 +237,10 @@ class ViewProtocol(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        return apply_view(cls.kind, operands[0], operation.attributes)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
         return apply_view(cls.kind, operands[0], operation.attributes)
 
 

@@ -23,7 +23,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, reduce
+from mpcc.runtime.ring import F64, I64, U64, reduce
 from mpcc.runtime.values import Masked, RuntimeValue
 
 
@@ -72,3 +72,7 @@ class MatMul(ProtocolClass):
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         return batched_matmul(operands[0].view(np.uint64), operands[1].view(np.uint64), 64).view(np.int64)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return np.asarray(np.matmul(operands[0], operands[1]))

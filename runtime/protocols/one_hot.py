@@ -27,7 +27,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64
+from mpcc.runtime.ring import F64, I64, U64
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -69,3 +69,8 @@ class OneHot(ProtocolClass):
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         count = 1 << integer(operation.attributes, "bits")
         return np.asarray(operands[0][..., None] % count == np.arange(count), dtype=np.int64)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        whole = np.floor(operands[0] * 2.0 ** ring_type(operation, 0).fraction).astype(np.int64)
+        return cls.plain(operation, [whole]).astype(np.float64)

@@ -29,7 +29,7 @@ from mpcc.runtime.protocols.base import (
     size,
     unpack,
 )
-from mpcc.runtime.ring import I64, U64, reduce, signed
+from mpcc.runtime.ring import F64, I64, U64, reduce, signed
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue, Served
 
 
@@ -64,6 +64,10 @@ class OpenMasked(ProtocolClass):
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         return operands[0]
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0]
+
 
 @implements("open_bits")
 class OpenBits(ProtocolClass):
@@ -96,6 +100,10 @@ class OpenBits(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        return operands[0]
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
         return operands[0]
 
 
@@ -137,6 +145,10 @@ class Serve(ProtocolClass):
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         return operands[0]
 
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0]
+
 
 @implements("reveal")
 class Reveal(ProtocolClass):
@@ -161,4 +173,8 @@ class Reveal(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        return operands[0]
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
         return operands[0]

@@ -30,7 +30,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, mask
+from mpcc.runtime.ring import F64, I64, U64, mask
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -123,3 +123,8 @@ class RowReaches(ProtocolClass):
         reached = np.where(above <= s.levels, above, 0).max(axis=-1, keepdims=True)
         levels = np.arange(1, s.levels + 1).reshape(-1, *(1,) * reached.ndim)
         return np.asarray(reached[None] >= levels, dtype=np.int64)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        whole = np.floor(operands[0] * 2.0 ** ring_type(operation, 0).fraction).astype(np.int64)
+        return cls.plain(operation, [whole]).astype(np.float64)

@@ -1,9 +1,9 @@
 """Sine series: a smooth function of one variable in one tick, without a comparison (protocols.md 7).
 
-t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x) = cos(m delta) cos(m t) - sin(m delta) sin(m t)
-with the dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer table,
-the same on both sides. Opened: x - t mod the period, uniform. Sources: Zheng et al., Sine approximation for
-MPC (ICML 2023); SecFormer (Findings of ACL 2024).
+t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x - p) = cos(m delta - p) cos(m t) - sin(m delta - p)
+sin(m t) with the dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer
+table, the same on both sides. Opened: x - t mod the period, uniform. Sources: Zheng et al., Sine
+approximation for MPC (ICML 2023); SecFormer (Findings of ACL 2024).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mpcc.ir.dialects.base import integer, integers
-from mpcc.ir.dialects.protocol import SINE_TABLE_FRACTION
+from mpcc.ir.dialects.protocol import SINE_TABLE_BITS, SINE_TABLE_FRACTION
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
@@ -30,10 +30,8 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, reduce, to_ring
+from mpcc.runtime.ring import F64, I64, U64, reduce, to_ring
 from mpcc.runtime.values import RuntimeValue
-
-TABLE_BITS = 18  # index bits of the cosine table; an argument with more is cut off
 
 
 @implements("sine_series")
@@ -73,6 +71,9 @@ class SineSeries(ProtocolClass):
         attributes, ring = operation.attributes, ring_type(operation)
         bits = integer(attributes, "bits")
         harmonics = np.array(integers(attributes, "harmonics"), dtype=np.int64)
+        phases = np.array(integers(attributes, "phases"), dtype=np.uint64)
+        if bits > SINE_TABLE_BITS:  # half an entry more: the kernel cuts the angle down to the table's index
+            phases -= np.uint64(1 << (bits - SINE_TABLE_BITS - 1))
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
         delta = yield from masked_difference(party, share, drawn["mask"], bits)
@@ -84,13 +85,13 @@ class SineSeries(ProtocolClass):
         result = kernels.sine_series(
             delta,
             drawn["harmonics"].reshape(2 * len(harmonics), -1),
-            kernels.cosine_table(min(bits, TABLE_BITS), SINE_TABLE_FRACTION),
+            kernels.wave_table(min(bits, SINE_TABLE_BITS), SINE_TABLE_FRACTION),
             np.array(integers(attributes, "amplitudes"), dtype=np.int64),
             harmonics,
+            phases,
             bits,
             cut,
             ring.ring,
-            bool(attributes["odd"]),
         )
         return result.reshape(ring.shape)
 
@@ -98,11 +99,23 @@ class SineSeries(ProtocolClass):
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         attributes = operation.attributes
         fraction = integer(attributes, "public_fraction") + integer(attributes, "secret_fraction")
-        angle = operands[0].astype(np.float64) * (2 * np.pi / 2.0 ** integer(attributes, "bits"))
-        wave = np.sin if attributes["odd"] else np.cos
+        x, mask = operands[0].view(np.uint64), np.uint64((1 << integer(attributes, "bits")) - 1)
+        turn = 2 * np.pi / 2.0 ** integer(attributes, "bits")
         total = np.zeros(operands[0].shape)
-        for m, amplitude in zip(
-            integers(attributes, "harmonics"), integers(attributes, "amplitudes"), strict=True
-        ):
-            total += amplitude * 2.0 ** -integer(attributes, "amplitude_fraction") * wave(m * angle)
+        terms = (integers(attributes, name) for name in ("harmonics", "phases", "amplitudes"))
+        for m, phase, amplitude in zip(*terms, strict=True):
+            index = (x * np.uint64(m) - np.uint64(phase)) & mask
+            total += amplitude * np.cos(index.astype(np.float64) * turn)
+        total *= 2.0 ** -integer(attributes, "amplitude_fraction")
         return np.rint(total * 2.0**fraction).astype(np.int64)
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        attributes = operation.attributes
+        turns = operands[0] * 2.0 ** (ring_type(operation, 0).fraction - integer(attributes, "bits"))
+        total = np.zeros(turns.shape)
+        terms = (integers(attributes, name) for name in ("harmonics", "phases", "amplitudes"))
+        for m, phase, amplitude in zip(*terms, strict=True):
+            angle = m * turns - phase * 2.0 ** -integer(attributes, "bits")
+            total += amplitude * np.cos(2 * np.pi * angle)
+        return np.asarray(total * 2.0 ** -integer(attributes, "amplitude_fraction"))

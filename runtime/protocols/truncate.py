@@ -29,7 +29,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import I64, U64, constant, mask, reduce
+from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -98,3 +98,7 @@ class Truncate(ProtocolClass):
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
         bits = integer(operation.attributes, "bits")
         return operands[0] if bits == 0 else (operands[0] + (1 << (bits - 1))) >> bits
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0]

@@ -92,13 +92,28 @@ def protocol_rows(table: Table) -> None:
     opened, products = ring(64, 2 * blocks - 2, words), ring(64, len(kernels.carry_subsets(blocks)), words)
     seconds = best_seconds(partial(kernels.carry_node, opened, products, 0))
     table.add_row("carry_node", f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G carries/s", "")
-    table_14, one_to = kernels.cosine_table(14, 14), np.arange(1, terms + 1)
-    shares, delta = ring(32, 2 * terms, n), ring(14, n)
+    waves, one_to = kernels.wave_table(14, 14), np.arange(1, terms + 1)
+    shares, delta, phases = ring(32, 2 * terms, n), ring(14, n), ring(14, terms)
     seconds = best_seconds(
-        partial(kernels.sine_series, delta, shares, table_14, one_to * 1000, one_to, 14, 12, 32, False)
+        partial(kernels.sine_series, delta, shares, waves, one_to * 1000, one_to, phases, 14, 12, 32)
     )
     rate = f"{n * terms / seconds / 1e9:.2f} G terms/s"
     table.add_row(f"sine_series {terms} terms", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
+    count, powers = 6, 4
+    atoms, wraps = (1 + count) * powers - 1, (1 + count) * (powers - 1)
+    needed = np.ones((1 + count, powers, 1), dtype=np.uint8)
+    needed[0, 0, 0] = 0
+    cubic = (
+        ring(20, n),
+        ring(20, n),
+        ring(1, count, n).astype(np.uint8),
+        ring(64, 1 + count, powers, 1),
+        needed,
+    )
+    dealt = (ring(62, atoms, n), ring(42, wraps, n), ring(1, 0, n), ring(1, 0, n))
+    seconds = best_seconds(partial(kernels.segmented_polynomial, *cubic, *dealt, 20, 64, 62, 0))
+    rate = f"{8 * n * (atoms + wraps) / seconds / 1e9:.1f} GB/s of shares"
+    table.add_row("cubic, 7 segments", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
     bits_of = ring(1, n).astype(np.uint8)
     plane = kernels.planes_pack(bits_of)
     for name, call in (

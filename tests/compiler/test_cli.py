@@ -9,9 +9,21 @@ from pathlib import Path
 import pytest
 
 from mpcc.compiler.cli import main, mpcc
-from mpcc.compiler.cli.compile import CHOICES
+from mpcc.passes.approximations.presets import presets
 
-COMMANDS = ["compile", "run", "deal", "party", "simulate", "verify", "inspect", "cost", "audit", "demo"]
+COMMANDS = [
+    "compile",
+    "run",
+    "deal",
+    "party",
+    "simulate",
+    "verify",
+    "inspect",
+    "cost",
+    "approximations",
+    "audit",
+    "demo",
+]
 MODULE = [sys.executable, "-m", "mpcc.compiler.cli"]
 
 
@@ -64,7 +76,7 @@ COMPILE = ["compile", "m.onnx", "-o", "p"]
         (["deal", "p"], "--output"),
         (["inspect", "p", "--stage", "fourth"], "--stage"),
         (["cost", "p", "--network", "1"], "RTT_MS,MBIT"),
-        ([*COMPILE, "--softmax", "linear"], "MPC-C001"),
+        ([*COMPILE, "--softmax", "linear"], "MPC-P024"),
         ([*COMPILE, "--correlations", "thin-air"], "MPC-C001"),
     ],
 )
@@ -111,18 +123,23 @@ def test_other_errors_have_a_code_and_a_remedy_and_end_with_1(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_choice_there_is_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    chosen = [text for choice in CHOICES for text in (f"--{choice.option}", choice.values[0])]
+@pytest.mark.parametrize("preset", presets())
+def test_every_choice_there_is_can_be_given(
+    preset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--preset", preset, "--softmax", "exact", "--gelu", "series", "--approximate", "tanh=best"]
     arguments = ["compile", str(tmp_path / "none.onnx"), "-o", str(tmp_path / "p"), *chosen]
     assert main([*arguments, "--correlations", "dealer"]) == 1
     assert "MPC-F001" in capsys.readouterr().err  # it came as far as the missing model
 
 
 def test_what_is_refused_is_listed_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*COMPILE, "--softmax", "fast", "--gelu", "tanh", "--moe", "x"]) == 2
+    choices = ["--preset", "none", "--softmax", "fast", "--gelu", "tanh", "--approximate", "cosine=series"]
+    assert main([*COMPILE, *choices, "--moe", "x"]) == 2
     screen = capsys.readouterr().err
-    assert "--gelu series" in screen
-    assert screen.count("error[") == 3
+    assert "puma" in screen
+    assert screen.count("error[MPC-P024]") == 4
+    assert screen.count("error[") == 5
 
 
 def test_an_unexpected_exception_is_coded_and_tells_no_secret(

@@ -98,7 +98,7 @@ def test_max_error_keeps_a_good_program_and_removes_a_bad_one(
 ) -> None:
     compiled([str(MODEL), "-o", str(tmp_path / "good"), "--max-error", "0.01"], capsys)
     assert main(["compile", str(MODEL), "-o", str(tmp_path / "bad"), "--max-error", "1e-9"]) == 1
-    assert "error[MPC-C012]" in capsys.readouterr().err
+    assert "error[MPC-P025]" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["good"]
 
 

@@ -141,7 +141,14 @@ def test_names_from_the_model_are_escaped(program_folder: Path, dumps: list[tupl
 
 
 def test_errors_by_layer_are_on_the_page(program_folder: Path) -> None:
-    numbers = {"max": 0.25, "std": 0.1, "relative": 0.5, "simulated": 0.125}
+    numbers = {
+        "max": 0.25,
+        "std": 0.1,
+        "relative": 0.5,
+        "simulated": 0.125,
+        "approximated": 1e-3,
+        "exact": 0.0,
+    }
     entry = {"layer": "layer.0", "operation": "softmax", "onnx_nodes": ["/layer.0/Softmax"], **numbers}
     small = {**entry, "operation": "gelu", "max": 0.125}
     report = {"error": {"layers": [entry, small], "outputs": {"logits": numbers}}}
@@ -152,6 +159,10 @@ def test_errors_by_layer_are_on_the_page(program_folder: Path) -> None:
         assert "<h2>Error</h2>" in text
         assert "layer.0: softmax" in text
         assert "output logits" in text
+        assert text.count("<polyline") == 4
+        assert 'points="25.00,0.00 75.00,0.00"' not in text  # 0.25 lies between 0.1 and 1
+        assert '<span style="top: 0.00%">1e0</span>' in text
+        assert 'class="line good" points="25.00,100.00 75.00,100.00"' in text  # zero is at the bottom
         path.write_text(json.dumps({"error": {}}))
         with pytest.raises(MpccError) as caught:
             inspect_command(program_folder, None, html=True)

@@ -111,6 +111,15 @@ def test_selection_at_the_clients_position(tmp_path: Path, axis: int) -> None:
     assert found["matmul"] == 1
 
 
+def test_mish_is_a_product_with_two_functions(tmp_path: Path) -> None:
+    found = kinds(imported(tmp_path, build("(float[2,4] x) => (float[2,4] y)", "y = Mish(x)", 18)))
+    assert found == {"softplus": 1, "tanh": 1, "mul": 1}
+
+
+def test_an_exponential_on_its_own(tmp_path: Path) -> None:
+    assert kinds(imported(tmp_path, build("(float[2,4] x) => (float[2,4] y)", "y = Exp(x)"))) == {"exp": 1}
+
+
 def test_one_row_table_needs_no_lookup(tmp_path: Path) -> None:
     model = build(
         "(int64[1,6] ids) => (float[1,6,4] y)",
@@ -134,7 +143,7 @@ def test_constant_branch_is_inlined(tmp_path: Path) -> None:
 
 UNSUPPORTED = {
     "LogSoftmax": "y = LogSoftmax(x)",
-    "Softplus": "y = Softplus(x)",
+    "Elu": "y = Elu(x)",
     "Log": "y = Log(x)",
     "Cos": "y = Cos(x)",
     "CumSum": "y = CumSum(x, axis)",
@@ -160,14 +169,14 @@ def test_unsupported_operation(tmp_path: Path, operation: str) -> None:
 
 def test_all_unsupported_operations_at_once(tmp_path: Path) -> None:
     body = (
-        "a = Softplus(x) b = Relu(a) c = LogSoftmax(b) d = Cos(x) e = Mish(x) f = Add(d, e) "
+        "a = Elu(x) b = Relu(a) c = LogSoftmax(b) d = Cos(x) e = Selu(x) f = Add(d, e) "
         "g = Add(c, f) y = NonZero(g)"
     )
     model = with_secret_inputs(build("(float[2,4] x) => (int64[2,n] y)", body, 18))
     with pytest.raises(MpccErrors) as caught:
         import_model(save(tmp_path, model), {}, {}, {})
     found = {e.where for e in caught.value.errors}
-    assert {"Softplus_0", "Cos_3", "Mish_4", "NonZero_7"} <= {str(w) for w in found}
+    assert {"Elu_0", "Cos_3", "Selu_4", "NonZero_7"} <= {str(w) for w in found}
 
 
 def test_large_fill_outside_of_a_softmax(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.dumps import read_share_program
-from mpcc.compiler.simulate import ring, simulate
+from mpcc.compiler.simulate import in_reals, ring, simulate
 from mpcc.ir.program import Value
+from mpcc.runtime.protocols import protocols
+from mpcc.runtime.protocols.base import ProtocolClass
+from mpcc.runtime.protocols.local import SourceProtocol
 from mpcc.runtime.ring import I64
 from tests.compiler.compiled import MODELS, compile_fixture
 from tests.support import secure_run
@@ -66,3 +69,21 @@ def test_values_are_dropped_after_their_last_use(bert_program: Path) -> None:
     simulate(bert_program, inputs, watch=watch)
     assert len(arrays) == len(read_share_program(bert_program).operations)
     assert most < 0.4 * len(arrays)
+
+
+def test_without_rounding_only_the_approximations_remain(bert_program: Path) -> None:
+    inputs = fixture_arrays("bert.legacy17", "in_")
+    exact = fixture_arrays("bert.legacy17", "out_")["logits"]
+    reals = in_reals(bert_program, inputs)["logits"]
+    simulated = simulate(bert_program, inputs)["logits"]
+    assert reals.dtype == exact.dtype
+    assert 0 < np.abs(reals - exact).max() < 5e-4
+    assert np.abs(reals - exact).std() < np.abs(simulated - exact).std()
+
+
+def test_every_operation_has_both_meanings() -> None:
+    for kind, protocol in protocols.items():
+        if not issubclass(protocol, SourceProtocol):
+            for meaning in ("plain", "real"):
+                ours, base = getattr(protocol, meaning), getattr(ProtocolClass, meaning)
+                assert ours.__func__ is not base.__func__, (kind, meaning)

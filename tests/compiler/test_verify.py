@@ -52,9 +52,14 @@ def test_errors_by_layer_on_screen_in_the_report_and_for_the_page(
     for layer in ("layer.0", "layer.1"):
         assert {(layer, k) for k in ("linear", "matmul", "softmax", "add", "layer_norm", "gelu")} <= kinds
     assert ("before the layers", "embedding") in kinds
+    before = next(e for e in error["layers"] if e["operation"] == "embedding")
+    assert before["exact"] == 0.0  # rows of the table
+    assert before["approximated"] == 0.0 < before["simulated"]  # no approximation yet, only rounding
     for entry in error["layers"]:
         assert 0 < entry["max"] < 0.01
         assert 0 < entry["simulated"] < 0.01
+        assert 0 <= entry["exact"] < entry["approximated"] + 1e-4
+        assert entry["approximated"] < 0.01
         assert entry["std"] < entry["max"]
         assert entry["onnx_nodes"]
 

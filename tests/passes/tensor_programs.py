@@ -13,6 +13,8 @@ from mpcc.compiler.calibrate import Calibration, measure_internals
 from mpcc.compiler.driver import widened
 from mpcc.compiler.evaluate import evaluate
 from mpcc.ir.program import Builder, Operation, Program, Stage, Value
+from mpcc.passes.approximations.base import Approximation
+from mpcc.passes.approximations.softmax import SoftmaxForm
 from mpcc.passes.lower import Formats
 from mpcc.passes.pipeline import Lower, pipeline, run
 from mpcc.runtime.sources import Sources
@@ -70,9 +72,10 @@ def lowered(
     others: dict[str, np.ndarray] | None = None,
     formats: Formats | None = None,
     check: bool = False,
+    using: Approximation | None = None,
 ) -> Lowered:
     """`make` builds the output from `x`, made secret by adding a weight of 0; `others` are more client inputs
-    it may name.
+    it may name. `using` computes the output, or every softmax if it is a form of that.
     """
     builder = Builder("test", Stage.TENSOR)
     secret = builder.emit("add", client(builder, "x", x), constant(builder, np.zeros(1)))
@@ -89,5 +92,10 @@ def lowered(
     formats = formats or Formats()
     ranges, internals = widened(calibration, formats.safety)
     stages: dict[str, Program] = {}
-    run(pipeline(Lower(ranges, internals, {}, formats), check), builder.program, stages.__setitem__)
+    plan = {} if using is None else {builder.program.outputs["y"].name: using}
+    if isinstance(using, SoftmaxForm):
+        plan = {o.result.name: using for o in builder.program.operations if o.kind == "softmax"}
+    run(
+        pipeline(Lower(ranges, internals, {}, formats, plan=plan), check), builder.program, stages.__setitem__
+    )
     return Lowered(builder.program, stages, inputs, values[builder.program.outputs["y"]])

@@ -60,6 +60,24 @@ def test_a_shift_that_does_not_fit_becomes_a_truncation() -> None:
     assert "%y = linear %s, %w : share<33, 26, 2x5, [-16.0, 16.0]>" in lines
 
 
+def test_openings_of_a_segmented_polynomial_keep_their_own_width() -> None:
+    lines = assigned(
+        """
+  %x = client_input {name = "x", fraction = 12, shape = [2]} : private1<64, 12, 2, [-4.0, 4.0]>
+  %a = open_masked %x {bits = 20} : masked<20, 12, 2>
+  %l = less_than %x {bits = 18, width = 6, thresholds = [0]} : bits<1, 0, 1x2>
+  %b = open_bits %l : masked_bits<1, 0, 1x2>
+  %p = segmented_polynomial %a, %b {monomials = [[0, 0], [2, 0]], rows = [[1, 2], [3, 4]], fraction = 24} : share<64, 24, 2, [-8.0, 8.0]>
+  %r = reveal %p {name = "y", to = "party1"} : private1<64, 24, 2>
+  output "y" = %r
+"""
+    )
+    assert "%a = open_masked %x {bits = 20} : masked<20, 12, 2>" in lines
+    assert any(
+        line.startswith("%p = ") and line.endswith("share<30, 24, 2, [-8.0, 8.0]>") for line in lines
+    ), lines
+
+
 def test_a_value_that_needs_more_than_64_bits_is_refused() -> None:
     with pytest.raises(MpccError) as caught:
         assigned(

@@ -14,7 +14,6 @@ TOLERANCE = 5e-3  # of the largest result; ill-conditioned programs are compared
 TOO_WIDE = {
     "MPC-P012",
     "MPC-P013",
-    "MPC-P015",
     "MPC-P016",
     "MPC-P017",
     "MPC-P020",

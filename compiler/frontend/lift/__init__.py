@@ -26,6 +26,7 @@ _MACROS = {
     "L2Normalize": "l2_normalize",
     "Gelu": "gelu",
     "Silu": "silu",
+    "Softplus": "softplus",
 }
 
 _RULES: dict[str, Rule] = {
@@ -42,6 +43,7 @@ _RULES: dict[str, Rule] = {
     "Gather": views.gather,
     "GlobalAveragePool": arithmetic.average_pool,
     "LeakyRelu": arithmetic.leaky_relu,
+    "Mish": arithmetic.mish,
     "Pad": views.pad,
     "Pow": arithmetic.power,
     "Slice": views.slice_,

@@ -35,6 +35,7 @@ SIMPLE = {
     "Tanh": "tanh",
     "Sigmoid": "sigmoid",
     "Erf": "erf",
+    "Softplus": "softplus",
     "MatMul": "matmul",
 }
 
@@ -147,6 +148,13 @@ def leaky_relu(lifting: Lifting, node: ir.Node) -> Value:
     linear = lifting.emit(node, "mul", x, lifting.constant(np.array(slope), hint="slope"))
     rest = lifting.constant(np.array(1.0 - slope), hint="slope")
     return lifting.emit(node, "add", linear, lifting.emit(node, "mul", lifting.emit(node, "relu", x), rest))
+
+
+def mish(lifting: Lifting, node: ir.Node) -> Value:
+    """x tanh(softplus(x))."""
+    x = lifting.value(node.inputs[0])
+    bounded = lifting.emit(node, "tanh", lifting.emit(node, "softplus", x))
+    return lifting.emit(node, "mul", x, bounded, final=True)
 
 
 def absolute(lifting: Lifting, node: ir.Node) -> Value:

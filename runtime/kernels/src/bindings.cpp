@@ -154,27 +154,79 @@ Out<u64> carry_node(In<u64, 2> opened, In<u64, 2> products, int party) {
     return out;
 }
 
-Out<u64> sine_series(In<u64, 1> delta, In<u64, 2> shares, In<i64, 1> cos_table, In<i64, 1> amplitudes,
-                     In<i64, 1> harmonics, int j, int shift, int bits, bool odd) {
+Out<u64> segmented_polynomial(In<u64, 1> z, In<u64, 1> w, In<u8, 2> bits, In<u64, 3> coefficients, In<u8, 3> needed,
+                              In<u64, 2> atoms, In<u64, 2> wraps_z, In<u64, 2> wraps_w, In<u64, 2> wraps_zw,
+                              int z_bits, int w_bits, int ring, int party) {
+    require_bits(ring);
+    PolynomialArgs args{.z = aligned(z),
+                        .w = aligned(w),
+                        .bits = aligned(bits),
+                        .coefficients = aligned(coefficients),
+                        .needed = aligned(needed),
+                        .dealt = {aligned(atoms), aligned(wraps_z), aligned(wraps_w), aligned(wraps_zw)},
+                        .out = nullptr,
+                        .n = z.shape(0),
+                        .columns = bits.shape(0) + 1,
+                        .z_powers = needed.shape(1),
+                        .w_powers = needed.shape(2),
+                        .z_bits = z_bits,
+                        .w_bits = w_bits,
+                        .ring = ring,
+                        .party = party};
+    require(w.shape(0) == args.n && bits.shape(1) == args.n,
+            "segmented_polynomial: z, w and the rows of bits must have one length");
+    require(z_bits >= 2 && z_bits <= 64 && w_bits >= 2 && w_bits <= 64 && (party == 0 || party == 1),
+            "segmented_polynomial: z_bits and w_bits 2 to 64, party 0 or 1");
+    bool same = needed.shape(0) == args.columns && args.z_powers != 0 && args.w_powers != 0;
+    for (size_t axis = 0; axis < 3; ++axis) same = same && coefficients.shape(axis) == needed.shape(axis);
+    require(same, "segmented_polynomial: coefficients and needed must be [1+T, A+1, B+1]");
+    require(args.z_powers <= kMaxPowers && args.w_powers <= kMaxPowers / args.z_powers,
+            "segmented_polynomial: at most 64 powers");
+    size_t rows[4] = {};
+    for (size_t entry = 0; entry < needed.size(); ++entry) {
+        if (!args.needed[entry]) continue;
+        const bool of_z = entry / args.w_powers % args.z_powers != 0, of_w = entry % args.w_powers != 0;
+        rows[0] += 1;
+        rows[1] += of_z && z_bits < ring;
+        rows[2] += of_w && w_bits < ring;
+        rows[3] += of_z && of_w && z_bits + w_bits < ring;
+    }
+    const In<u64, 2>* const dealt[] = {&atoms, &wraps_z, &wraps_w, &wraps_zw};
+    for (size_t variant = 0; variant < 4; ++variant)
+        require(dealt[variant]->shape(0) == rows[variant] && dealt[variant]->shape(1) == args.n,
+                "segmented_polynomial: the rows of atoms and wraps must be those of needed");
+    Out<u64> out = allocate<u64>({args.n});
+    args.out = out.data();
+    nb::gil_scoped_release release;
+    segmented_polynomial_all(args);
+    return out;
+}
+
+Out<u64> sine_series(In<u64, 1> delta, In<u64, 2> shares, In<i64, 1> waves, In<i64, 1> amplitudes,
+                     In<i64, 1> harmonics, In<u64, 1> phases, int j, int shift, int bits) {
     require_bits(bits);
-    const size_t size = cos_table.shape(0), terms = harmonics.shape(0);
+    const size_t size = waves.shape(0), terms = harmonics.shape(0);
     require(size >= 4 && (size & (size - 1)) == 0 && j <= 64 && __builtin_ctzll(size) <= j && shift >= 0 && shift <= 62,
-            "sine_series: cos_table must have 2^p entries, 2 <= p <= j <= 64, shift 0 to 62");
-    require(amplitudes.shape(0) == terms && shares.shape(0) == 2 * terms && shares.shape(1) == delta.shape(0),
-            "sine_series: amplitudes [M], harmonics [M], shares [2M, n]");
+            "sine_series: waves must have 2^p entries, 2 <= p <= j <= 64, shift 0 to 62");
+    require(amplitudes.shape(0) == terms && phases.shape(0) == terms && shares.shape(0) == 2 * terms &&
+                shares.shape(1) == delta.shape(0),
+            "sine_series: amplitudes [M], harmonics [M], phases [M], shares [2M, n]");
+    for (size_t m = 0; m < terms; ++m)
+        require(amplitudes.data()[m] == static_cast<std::int32_t>(amplitudes.data()[m]),
+                "sine_series: amplitudes must fit 32 bits");
     SineArgs args{.delta = aligned(delta),
                   .shares = aligned(shares),
-                  .cos_table = aligned(cos_table),
+                  .waves = aligned(waves),
                   .amplitudes = aligned(amplitudes),
                   .harmonics = aligned(harmonics),
+                  .phases = aligned(phases),
                   .out = nullptr,
                   .n = delta.shape(0),
                   .terms = terms,
                   .p = __builtin_ctzll(size),
                   .j = j,
                   .shift = shift,
-                  .bits = bits,
-                  .odd = odd};
+                  .bits = bits};
     Out<u64> out = allocate<u64>({args.n});
     args.out = out.data();
     nb::gil_scoped_release release;
@@ -199,6 +251,9 @@ NB_MODULE(_native, m) {
     m.def("compare_leaves", compare_leaves, array("opened"), array("onehots"), array("sign_share"),
           array("thresholds"), arg("bits"), arg("width"), arg("party"));
     m.def("carry_node", carry_node, array("opened"), array("products"), arg("party"));
-    m.def("sine_series", sine_series, array("delta"), array("shares"), array("cos_table"), array("amplitudes"),
-          array("harmonics"), arg("j"), arg("shift"), arg("bits"), arg("odd"));
+    m.def("segmented_polynomial", segmented_polynomial, array("z"), array("w"), array("bits"), array("coefficients"),
+          array("needed"), array("atoms"), array("wraps_z"), array("wraps_w"), array("wraps_zw"), arg("z_bits"),
+          arg("w_bits"), arg("ring"), arg("party"));
+    m.def("sine_series", sine_series, array("delta"), array("shares"), array("waves"), array("amplitudes"),
+          array("harmonics"), array("phases"), arg("j"), arg("shift"), arg("bits"));
 }

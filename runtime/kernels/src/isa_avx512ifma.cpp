@@ -8,6 +8,7 @@
 #include "compare.hpp"
 #include "matmul.hpp"
 #include "pack.hpp"
+#include "polynomial.hpp"
 #include "sine.hpp"
 #include "tile_avx512.hpp"
 
@@ -21,5 +22,5 @@ void matmul_block(const MatmulBlock& block) {
 
 const Kernels kAvx512Ifma = {
     "avx512ifma", Tile<true>::rows, Matmul<Tile<true>>::strip, aes_schedule, expand, pack, unpack,
-    matmul_block, compare_leaves, carry_node, sine_series,
+    matmul_block, compare_leaves, carry_node, segmented_polynomial, sine_series,
 };

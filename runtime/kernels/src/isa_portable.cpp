@@ -8,6 +8,7 @@
 #include "compare.hpp"
 #include "matmul.hpp"
 #include "pack.hpp"
+#include "polynomial.hpp"
 #include "sine.hpp"
 
 namespace {
@@ -32,5 +33,5 @@ struct Tile {
 
 const Kernels kPortable = {
     "portable", Tile::rows, Matmul<Tile>::strip, aes_schedule, expand, pack, unpack, Matmul<Tile>::block,
-    compare_leaves, carry_node, sine_series,
+    compare_leaves, carry_node, segmented_polynomial, sine_series,
 };

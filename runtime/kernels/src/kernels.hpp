@@ -18,6 +18,7 @@ constexpr size_t kAesScheduleBytes = 176;
 constexpr size_t kKeystreamChunk = 4096;   // bytes; ranges of expand begin at multiples of it
 constexpr size_t kMatmulDepth = 256;       // depth of one packed panel
 constexpr int kMaxBlocks = 12;             // of a carry node; MAX_BLOCKS in subsets.py
+constexpr size_t kMaxPowers = 64;          // of a segmented polynomial; MAX_POWERS in twin.py
 
 struct MatmulBlock {  // c[m,n] = a[m,k] * b[k,n] mod 2^bits, all row-major
     const u64 *a, *b;
@@ -41,13 +42,24 @@ struct CarryArgs {
     int blocks, party;
 };
 
+struct PolynomialArgs {
+    const u64 *z, *w;
+    const u8* bits;
+    const u64* coefficients;
+    const u8* needed;
+    const u64* dealt[4];  // atoms, wraps_z, wraps_w, wraps_zw
+    u64* out;
+    size_t n, columns, z_powers, w_powers;
+    int z_bits, w_bits, ring, party;
+};
+
 struct SineArgs {
     const u64 *delta, *shares;
-    const i64 *cos_table, *amplitudes, *harmonics;
+    const i64 *waves, *amplitudes, *harmonics;
+    const u64* phases;
     u64* out;
     size_t n, terms;
     int p, j, shift, bits;
-    bool odd;
 };
 
 struct Kernels {
@@ -62,6 +74,7 @@ struct Kernels {
     void (*matmul)(const MatmulBlock& block);
     void (*compare_leaves)(const CompareArgs& args, size_t first_word, size_t last_word);
     void (*carry_node)(const CarryArgs& args, size_t first_word, size_t last_word);
+    void (*segmented_polynomial)(const PolynomialArgs& args, size_t first, size_t last);
     void (*sine_series)(const SineArgs& args, size_t first, size_t last);
 };
 

@@ -19,6 +19,7 @@ struct Lanes {
         const V cross = add(_mm256_mul_epu32(shr(a, 32), b), _mm256_mul_epu32(a, shr(b, 32)));
         return add(_mm256_mul_epu32(a, b), shl(cross, 32));
     }
+    static V mul_32(V a, V b) { return _mm256_mul_epi32(a, b); }  // of the lower halves, signed
     static V shl(V a, int s) { return _mm256_sll_epi64(a, _mm_cvtsi32_si128(s)); }
     static V shr(V a, int s) { return _mm256_srl_epi64(a, _mm_cvtsi32_si128(s)); }
     static V shr(V a, V s) { return _mm256_srlv_epi64(a, s); }

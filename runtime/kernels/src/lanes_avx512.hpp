@@ -16,6 +16,7 @@ struct Lanes {
     static V sub(V a, V b) { return _mm512_sub_epi64(a, b); }
     static V and_(V a, V b) { return _mm512_and_si512(a, b); }
     static V mul(V a, V b) { return _mm512_mullo_epi64(a, b); }
+    static V mul_32(V a, V b) { return _mm512_mul_epi32(a, b); }  // of the lower halves, signed
     static V shl(V a, int s) { return _mm512_sll_epi64(a, _mm_cvtsi32_si128(s)); }
     static V shr(V a, int s) { return _mm512_srl_epi64(a, _mm_cvtsi32_si128(s)); }
     static V shr(V a, V s) { return _mm512_srlv_epi64(a, s); }

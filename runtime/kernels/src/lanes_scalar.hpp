@@ -14,6 +14,9 @@ struct Lanes {
     static V sub(V a, V b) { return a - b; }
     static V and_(V a, V b) { return a & b; }
     static V mul(V a, V b) { return a * b; }
+    static V mul_32(V a, V b) {  // of the lower halves, signed
+        return static_cast<u64>(static_cast<i64>(static_cast<std::int32_t>(a)) * static_cast<std::int32_t>(b));
+    }
     static V shl(V a, int s) { return a << s; }
     static V shr(V a, int s) { return a >> s; }
     static V shr(V a, V s) { return a >> s; }  // s < 64

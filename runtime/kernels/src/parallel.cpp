@@ -127,6 +127,11 @@ void carry_node_all(const CarryArgs& args) {
     run_ranges(args.words, 8, 256, [&](size_t first, size_t last) { kernels().carry_node(args, first, last); });
 }
 
+void segmented_polynomial_all(const PolynomialArgs& args) {
+    run_ranges(args.n, 128, 1 << 10,
+               [&](size_t first, size_t last) { kernels().segmented_polynomial(args, first, last); });
+}
+
 void sine_series_all(const SineArgs& args) {
     run_ranges(args.n, 64, 1 << 10, [&](size_t first, size_t last) { kernels().sine_series(args, first, last); });
 }

@@ -13,6 +13,7 @@ void unpack_all(const u8* data, size_t count, int bits, u64* out);
 void matmul_all(MatmulShape shape, const u64* a, const u64* b, int bits, u64* c);
 void compare_leaves_all(const CompareArgs& args);
 void carry_node_all(const CarryArgs& args);
+void segmented_polynomial_all(const PolynomialArgs& args);
 void sine_series_all(const SineArgs& args);
 void planes_pack_all(const u8* bits, size_t count, u64* words);
 void planes_unpack_all(const u64* words, size_t count, u8* bits);

@@ -12,26 +12,21 @@ void sine_lanes(const SineArgs& args, const u64* delta, const u64* shares, size_
         return Narrow ? Lanes::mul_add_52(sum, a, b) : Lanes::mul_add(sum, a, b);
     };
     const auto factor = [&](auto value, auto amplitude, auto half) {
-        return Lanes::sar(Lanes::add(Lanes::mul(value, amplitude), half), args.shift);
+        return Lanes::sar(Lanes::add(Lanes::mul_32(value, amplitude), half), args.shift);
     };
-    const size_t size = size_t{1} << args.p;
     const auto half = Lanes::set(args.shift == 0 ? 0 : u64{1} << (args.shift - 1));
-    const auto index_mask = Lanes::set(size - 1), quarter = Lanes::set(size / 4);
     const auto scaled = Lanes::shl(Lanes::load(delta), 64 - args.j);
     auto sum = Lanes::set(0);
     for (size_t m = 0; m < args.terms; ++m) {
-        const auto angle = Lanes::mul(scaled, Lanes::set(static_cast<u64>(args.harmonics[m])));
-        const auto index = Lanes::shr(angle, 64 - args.p);
+        const auto turned = Lanes::mul(scaled, Lanes::set(static_cast<u64>(args.harmonics[m])));
+        const auto angle = Lanes::sub(turned, Lanes::set(args.phases[m] << (64 - args.j)));
+        const auto wave = Lanes::gather(args.waves, Lanes::shr(angle, 64 - args.p));
         const auto amplitude = Lanes::set(static_cast<u64>(args.amplitudes[m]));
-        const auto cosine = factor(Lanes::gather(args.cos_table, index), amplitude, half);
-        const auto sine = factor(
-            Lanes::gather(args.cos_table, Lanes::and_(Lanes::sub(index, quarter), index_mask)), amplitude, half);
+        const auto cosine = factor(Lanes::shr(wave, 32), amplitude, half);
+        const auto minus_sine = factor(wave, amplitude, half);
         const auto share_cos = Lanes::load(shares + m * stride);
         const auto share_sin = Lanes::load(shares + (args.terms + m) * stride);
-        if (args.odd)
-            sum = sum_of(sum_of(sum, sine, share_cos), cosine, share_sin);
-        else
-            sum = sum_of(sum_of(sum, cosine, share_cos), Lanes::sub(Lanes::set(0), sine), share_sin);
+        sum = sum_of(sum_of(sum, cosine, share_cos), minus_sine, share_sin);
     }
     Lanes::store(out, Lanes::and_(sum, Lanes::set(low_mask(args.bits))));
 }
@@ -52,6 +47,7 @@ void sine_series(const SineArgs& args, size_t first, size_t last) {
             shares[0] = args.shares[m * args.n + i];
             shares[Lanes::count] = args.shares[(args.terms + m) * args.n + i];
             one.harmonics = args.harmonics + m;
+            one.phases = args.phases + m;
             one.amplitudes = args.amplitudes + m;
             lanes(one, delta, shares, Lanes::count, out);
             sum += out[0];

@@ -1,4 +1,4 @@
-"""GELU and SiLU in their spellings; look-alikes stay what they are."""
+"""GELU, SiLU and softplus in their spellings; look-alikes stay what they are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from tests.compiler.graphs import build, imported, kinds, scalar
+from mpcc.compiler.frontend import import_model
+from mpcc.ir.diagnostics import MpccErrors
+from tests.compiler.graphs import build, imported, kinds, save, scalar, with_secret_inputs
 
 SIGNATURE = "(float[2,16] x) => (float[2,16] y)"
 CONSTANTS = {
@@ -20,6 +22,8 @@ CONSTANTS = {
     "k": scalar(0.044715),
     "c": scalar(0.7978845608),
     "quick": scalar(1.702),
+    "far": scalar(20.0),
+    "near": scalar(5.0),
 }
 ERF = {
     "div, product last": "a = Div(x, root2) e = Erf(a) b = Add(e, one) m = Mul(x, b) y = Mul(m, half)",
@@ -89,6 +93,32 @@ def test_quick_gelu(tmp_path: Path) -> None:
 
 def test_swish_node(tmp_path: Path) -> None:
     assert kinds(imported(tmp_path, model("y = Swish<alpha=1.0>(x)", 24))) == {"silu": 1}
+
+
+SOFTPLUS = {
+    "node": ("y = Softplus(x)", 0),
+    "logarithm": ("e = Exp(x) s = Add(one, e) y = Log(s)", 0),
+    "guarded": ("s = Softplus(x) g = Greater(x, far) y = Where(g, x, s)", 0),
+    "guarded logarithm": ("e = Exp(x) s = Add(e, one) l = Log(s) g = Greater(x, far) y = Where(g, x, l)", 0),
+    "scaled": ("a = Mul(x, two) s = Softplus(a) d = Div(s, two) g = Greater(a, far) y = Where(g, x, d)", 2),
+    "log-sigmoid": ("s = Sigmoid(x) y = Log(s)", 2),
+}
+
+
+@pytest.mark.parametrize("form", SOFTPLUS)
+def test_softplus(tmp_path: Path, form: str) -> None:
+    body, products = SOFTPLUS[form]
+    expected = {"softplus": 1, **({"mul": products} if products else {})}
+    assert kinds(imported(tmp_path, model(body, 20))) == expected
+
+
+@pytest.mark.parametrize(
+    "branch", ["g = Greater(x, near) y = Where(g, x, s)", "g = Greater(x, far) y = Where(g, s, x)"]
+)
+def test_a_guard_that_changes_a_softplus_stays(tmp_path: Path, branch: str) -> None:
+    with pytest.raises(MpccErrors) as caught:
+        import_model(save(tmp_path, with_secret_inputs(model(f"s = Softplus(x) {branch}", 20))), {}, {}, {})
+    assert {error.where for error in caught.value.errors} == {"Greater_1"}
 
 
 @pytest.mark.parametrize(

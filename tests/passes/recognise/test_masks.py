@@ -26,6 +26,8 @@ CONSTANTS = {
     "one": scalar(1.0),
     "fill": scalar(-3.4028235e38),
     "ten": scalar(-10000.0),
+    "billion": scalar(-1e9),
+    "three": scalar(3.0),
     "infinite": scalar(-np.inf),
     "causal": CAUSAL,
     "lower": np.tril(np.ones((6, 6), bool)),
@@ -38,9 +40,31 @@ CLIENT = {
     "where additive": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, infinite) s = Add(x, a) ",
     "where on scores": WIDEN + "b = Cast<to=9>(w) s = Where(b, x, fill) ",
     "masked fill": WIDEN + "b = Cast<to=9>(w) i = Not(b) s = Where(i, fill, x) ",
+    "small masked fill": WIDEN + "b = Cast<to=9>(w) s = Where(b, x, ten) ",
     "expanded": WIDEN + "b = Cast<to=9>(w) e = Expand(b, full) a = Where(e, zero, fill) s = Add(a, x) ",
     "clamped": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, fill) t = Add(x, a) s = Max(t, fill) ",
     "scaled after": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, fill) t = Add(x, a) s = Mul(t, scale) ",
+    "bias after": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, ten) t = Add(x, a) s = Add(t, bias) ",
+    "twice the same": WIDEN + "b = Cast<to=9>(w) t = Where(b, x, fill) s = Where(b, t, fill) ",
+}
+# What a row with every position masked means, where ONNX gives it a meaning that can be kept; see fills.py.
+EMPTY = {
+    "where additive": "refuse",
+    "old bert, -1e4": "scores",
+    "bias after": "scores",
+}
+# The scores decide, or the number of masks at each position does, or a clamp at the end of the floats.
+UNSURE = {
+    "infinite, clamped": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, infinite) t = Add(x, a) "
+    "s = Max(t, fill) ",
+    "partly absorbed": WIDEN + "f = Cast<to=1>(w) i = Sub(one, f) a = Mul(i, billion) s = Add(x, a) ",
+    "added twice": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, fill) t = Add(x, causal) s = Add(t, a) ",
+    "two fills": WIDEN + "b = Cast<to=9>(w) t = Where(lower, x, ten) s = Where(b, t, fill) ",
+    "bias of a fill": WIDEN + "b = Cast<to=9>(w) t = Where(b, x, ten) s = Add(t, bias) ",
+    "overflow": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, fill) t = Add(x, a) s = Mul(t, three) ",
+    "small and clamped": WIDEN + "b = Cast<to=9>(w) a = Where(b, zero, ten) t = Add(x, a) s = Max(t, ten) ",
+    "added up by the client": WIDEN + "b = Cast<to=9>(w) f = Cast<to=1>(w) i = Sub(one, f) "
+    "c = Where(b, zero, ten) d = Mul(i, fill) a = Add(c, d) s = Add(x, a) ",
 }
 
 
@@ -59,10 +83,35 @@ def softmax(result: Imported) -> Operation:
 def test_client_mask_is_one_private_row(tmp_path: Path, form: str) -> None:
     result = imported(tmp_path, model(CLIENT[form] + SOFTMAX))
     (keep,) = [o for o in result.local_outputs if o.check != "none"]
-    assert (keep.shape, keep.check) == ((1, 1, 1, 6), "keep_rows")
-    assert softmax(result).attributes["empty_rows"] == "refuse"
-    assert set(kinds(result)) <= {"softmax", "mul"}
+    meaning = EMPTY.get(form, "uniform")
+    assert (keep.shape, keep.check) == ((1, 1, 1, 6), "keep_rows" if meaning == "refuse" else "keep")
+    assert softmax(result).attributes["empty_rows"] == meaning
+    assert set(kinds(result)) <= {"softmax", "mul", "add"}
     assert result.inputs[1].max == 1
+
+
+@pytest.mark.parametrize("guard", [SOFTMAX, GUARDED])
+@pytest.mark.parametrize("form", CLIENT)
+def test_a_fully_masked_row_is_what_onnxruntime_makes_of_it(tmp_path: Path, form: str, guard: str) -> None:
+    path = save(tmp_path, with_secret_inputs(model(CLIENT[form] + guard)))
+    result = import_model(path, {}, {}, {})
+    x = np.random.default_rng(0).standard_normal((1, 2, 6, 6)).astype(np.float32) * 6
+    inputs: dict[str, np.ndarray] = {"x_client": x, "mask": np.zeros((1, 6), np.int64)}
+    (expected,) = session(str(path)).run(None, inputs)
+    meaning = softmax(result).attributes["empty_rows"]
+    assert np.isnan(expected).all() == (meaning == "refuse")
+    if meaning != "refuse":
+        values = evaluate(result.program, run_local(result, inputs), keep_all=False)
+        # adding -1e4 rounds scores to 2^-10
+        tolerance = 5e-4 if meaning == "scores" else 1e-7
+        np.testing.assert_allclose(values[result.program.outputs["y"]], expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("form", UNSURE)
+def test_a_fully_masked_row_is_refused_where_its_meaning_depends_on_more(tmp_path: Path, form: str) -> None:
+    result = imported(tmp_path, model(UNSURE[form] + SOFTMAX))
+    assert softmax(result).attributes["empty_rows"] == "refuse"
+    assert [o.check for o in result.local_outputs if o.check != "none"] == ["keep_rows"]
 
 
 def test_causal_and_client_masks_are_combined_by_the_client(tmp_path: Path) -> None:
@@ -116,10 +165,9 @@ def test_mask_before_a_view(tmp_path: Path) -> None:
 
 
 def test_guard_on_a_finite_fill_never_sees_nan(tmp_path: Path) -> None:
-    """Rows of -3.4e38 are uniform for ONNX, not zero: such an input is refused."""
+    """Rows of -3.4e38 are uniform for ONNX, not zero."""
     result = imported(tmp_path, model(CLIENT["where on scores"] + GUARDED))
-    assert softmax(result).attributes["empty_rows"] == "refuse"
-    assert result.local_outputs[-1].check == "keep_rows"
+    assert softmax(result).attributes["empty_rows"] == "uniform"
     assert kinds(result) == {"softmax": 1}
 
 
@@ -157,6 +205,17 @@ def test_constant_mask_with_an_empty_row_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MpccError) as caught:
         import_model(save(tmp_path, with_secret_inputs(graph)), {}, {}, {})
     assert caught.value.code == "MPC-F030"
+
+
+@pytest.mark.parametrize(
+    ("fill", "meaning"), [(-3.4028235e38, "uniform"), (-(2.0**34), "uniform"), (-1e4, "scores")]
+)
+def test_constant_mask_with_an_empty_row_of_a_finite_fill(tmp_path: Path, fill: float, meaning: str) -> None:
+    mask = np.zeros((6, 6), np.float32)
+    mask[2], mask[4, 3:] = fill, fill
+    graph = build("(float[1,2,6,6] x) => (float[1,2,6,6] y)", "s = Add(x, m) " + SOFTMAX, m=mask)
+    result = imported(tmp_path, graph, 5e-4 if meaning == "scores" else 1e-6)
+    assert softmax(result).attributes["empty_rows"] == meaning
 
 
 def test_softmax_on_another_axis(tmp_path: Path) -> None:

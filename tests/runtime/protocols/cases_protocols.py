@@ -99,6 +99,31 @@ def product(c: Choices, kind: str) -> Case:
     return s.end(result)
 
 
+@case("segmented_polynomial")
+def segmented_polynomial(c: Choices, kind: str) -> Case:
+    """One or two arguments, perhaps the same; sparse rows; openings narrower and wider than the result."""
+    s = Setting(c)
+    shape, count, second = c.shape(0, 2), c.integer(1, 4), c.flag()
+    widths = [c.integer(2, 64), c.integer(2, 64)]
+    arguments = [s.masked(c.signed(shape, k - 1), k) for k in widths[: 1 + (second and c.flag())]]
+    arguments = (arguments * 2)[: 1 + second]
+    every = [(a, b) for a in range(5) for b in range(4 if second else 1)]
+    monomials = sorted({c.pick(every) for _ in range(c.integer(1, 4))})
+    rows = tuple(
+        tuple(c.integer(-(2**62), 2**62) if c.flag() else 0 for _ in range(count + 1)) for _ in monomials
+    )
+    result = s.emit(
+        kind,
+        *arguments,
+        s.emit("open_bits", s.bits((count, *shape))),
+        ring=c.integer(1, 64),
+        monomials=tuple(monomials),
+        rows=rows,
+        fraction=0,
+    )
+    return s.end(result)
+
+
 @case("truncate")
 def truncate(c: Choices, kind: str) -> Case:
     s = Setting(c)
@@ -166,28 +191,28 @@ def exponential(c: Choices, kind: str) -> Case:
 @case("sine_series")
 def sine_series(c: Choices, kind: str) -> Case:
     s = Setting(c)
-    bits, odd, count = c.integer(2, 26), c.flag(), c.integer(1, 4)
+    bits, count = c.integer(2, 26), c.integer(1, 4)
     public, secret, amplitude_fraction = c.integer(8, 20), c.integer(8, 20), 28
     harmonics = tuple(c.integer(0, 60) for _ in range(count))
+    phases = tuple(c.integer(0, (1 << bits) - 1) for _ in range(count))
     amplitudes = tuple(c.integer(-(2**30), 2**30) for _ in range(count))
     x = c.signed(c.shape(), 64)
     value = s.emit(
         kind,
         s.secret(x, 3, c.integer(bits, 64)),
         bits=bits,
-        odd=odd,
         harmonics=harmonics,
+        phases=phases,
         amplitudes=amplitudes,
         amplitude_fraction=amplitude_fraction,
         public_fraction=public,
         secret_fraction=secret,
     )
     b = np.array(amplitudes) * 2.0**-amplitude_fraction
-    angle = np.multiply.outer(np.array(harmonics), (x % (1 << bits)).astype(np.float64)) * (
-        2 * np.pi / 2.0**bits
-    )
-    exact = np.tensordot(b, (np.sin if odd else np.cos)(angle), axes=1)
-    cut = 2 * np.pi / 2**18 if bits > 18 else 0  # the table of cosines has 2^18 entries
+    turned = np.multiply.outer(np.array(harmonics), (x % (1 << bits)).astype(np.float64))
+    turned -= np.array(phases).reshape(-1, *[1] * x.ndim)
+    exact = np.tensordot(b, np.cos(turned * (2 * np.pi / 2.0**bits)), axes=1)
+    cut = np.pi / 2**18 if bits > 18 else 0  # the table of cosines has 2^18 entries
     total = np.abs(b).sum()
     error = 1.5 * (count * 2.0**-public / 2 + total * (2.0**-secret / 2 + cut) + total * 2.0**-30)
     return s.end(value, close(exact, error, public + secret))

@@ -75,7 +75,7 @@ def _sine_series(s: Setting, x: np.ndarray) -> Value:
         "sine_series",
         s.share(x, 6),
         bits=11,
-        odd=True,
+        phases=(1 << 9, 300),
         harmonics=(1, 3),
         amplitudes=(1 << 27, 1 << 25),
         **constants,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.dealer import Dealing, weight_mask
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import ring_type
-from mpcc.runtime.ring import U64, reduce, signed, to_ring
+from mpcc.runtime.ring import U64, reduce, signed
 from tests.runtime.protocols import cases_local, cases_protocols  # noqa: F401
 from tests.runtime.protocols.cases import CASES, Setting
 from tests.runtime.protocols.choices import seeded
@@ -54,16 +55,40 @@ def _programs() -> list[tuple[str, Prepared]]:
         one,
         two,
         bits,
-        ring=27,
+        ring=64,
         factors=("polynomial", "value", "bits"),
         coefficients=((1, 2, 3), (), (0, 1, 1)),
         fractions=(0, 0, 0),
     )
+    segmented = s.emit(
+        "segmented_polynomial",
+        one,
+        two,
+        bits,
+        ring=64,
+        monomials=((2, 1), (0, 0)),
+        rows=((0, 1, 0), (1, 0, 1)),
+        fraction=0,
+    )
     square = s.emit("matmul", one, turned)
     total = s.emit("sum", s.emit("add", rows, gained), axes=(0, 1, 2), keepdims=False)
-    for value in (products, square):
+    for value in (products, segmented, square):
         total = s.emit("add", total, s.emit("sum", value, axes=(0, 1, 2), keepdims=False))
-    return [*result, ("products", Prepared(s.end(total).program))]
+    programs = [("products", Prepared(s.end(total).program))]
+    s = Setting(seeded(1, 1))
+    ones = np.ones(2048, dtype=np.int64)
+    masked = [s.emit("open_masked", s.share(ones), bits=k) for k in (20, 13, 17)]
+    bits = s.emit("open_bits", s.bits((1, *ones.shape)))
+    nested = s.emit(
+        "product",
+        *masked,
+        bits,
+        ring=60,
+        factors=("value", "value", "value", "bits"),
+        coefficients=((), (), (), (1, 2)),
+        fractions=(0,) * 4,
+    )
+    return [*result, *programs, ("nested", Prepared(s.end(nested).program))]
 
 
 PROGRAMS = _programs()
@@ -215,7 +240,7 @@ def test_both_parts_satisfy_the_relation(fixed: Fixed) -> None:
 
 
 def test_products_of_masks() -> None:
-    """Matrix products, server products and the terms of an elementwise product, from the openings' masks."""
+    """Matrix products and server products, from the openings' masks."""
     prepared = dict(PROGRAMS)["products"]
     parts = drawn(prepared, 4)
     by_kind: dict[str, list[Operation]] = {}
@@ -236,26 +261,68 @@ def test_products_of_masks() -> None:
         fixed = weight_mask(MASK_SEED, o)
         expected = served @ fixed if kind == "linear" else served * fixed
         assert np.array_equal(value(o, "product"), reduce(expected, 41).reshape(-1))
-    (product,) = by_kind["product"]
-    rho = next(value(o, "rho").reshape(ring_type(o).shape) for o in by_kind["open_bits"])
-    variants = [np.stack([to_ring(signed(m, k)), m]) for m, k in ((a, 30), (b, 33))]
-    slots = {slot.name: slot for slot in protocols["product"].slots(product)}
-    assert len(slots) == 3 * 2 * 2 - 1
-    for power, second, bit in itertools.product(range(3), range(2), range(2)):
-        if not (power or second or bit):
-            continue
-        expected = np.ones(
-            (1, 1, 1, 1, 1, 1), dtype=np.uint64
-        )  # variants of a, of b, of the bits, then the shape
-        if power:
-            expected = expected * (variants[0] ** np.uint64(power))[:, None, None]
-        if second:
-            expected = expected * variants[1][None, :, None]
-        if bit:
-            expected = expected * rho[None, None]
-        expected = np.broadcast_to(expected, (*expected.shape[:3], *a.shape))
-        name = "_".join(map(str, (power, second, bit)))
-        assert np.array_equal(value(product, name), reduce(expected, 27).reshape(-1))
+
+
+def atoms(masks: list[U64], widths: tuple[int, int], rho: U64, rows: list[tuple[int, ...]]) -> list[Any]:
+    """Integers of the rows (bit, power, power): no wrap, one of the first or the second mask, of both."""
+    powers = []
+    for a, k in zip(masks, widths, strict=True):
+        whole = a.astype(object)
+        shorter = whole - ((a >> np.uint64(k - 1)) << np.uint64(k)).astype(object)
+        powers.append([(whole**i, (shorter**i - whole**i) >> k) for i in range(3)])
+    selected = [np.ones(masks[0].size, dtype=object), *rho.astype(object)]
+    return [
+        [powers[0][i][z] * powers[1][j][w] * selected[t] for t, i, j in rows if i >= z and j >= w]
+        for w, z in itertools.product(range(2), range(2))
+    ]
+
+
+def assert_dealt(values: Parts, rows: list[Any], bits: tuple[int, ...], prefix: str = "") -> None:
+    """Each variant's slot holds these integers, mod 2^bits."""
+    for name, expected, width in zip(("atoms", "wraps_z", "wraps_w", "wraps_zw"), rows, bits, strict=True):
+        assert values[prefix + name].tolist() == [int(v) % 2**width for row in expected for v in row]
+
+
+def masks_and_operation(name: str, kind: str) -> tuple[list[U64], U64, Parts]:
+    """Of a program: the masks of its values, those of its bits [T, n], and what an operation is dealt."""
+    prepared = dict(PROGRAMS)[name]
+    parts = drawn(prepared, 4)
+    values = {o: combined(o, parts[o.result.name]) for o in prepared.operations if o.result.name in parts}
+    masks = [v["mask"] for o, v in values.items() if o.kind == "open_masked"]
+    rho = next(v["rho"] for o, v in values.items() if o.kind == "open_bits")
+    return masks, rho.reshape(-1, masks[0].size), next(v for o, v in values.items() if o.kind == kind)
+
+
+GRID = list(itertools.product(range(3), range(3), range(2)))[1:]  # (bit, power, power) but for the constant
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ("product", GRID),
+        # the second bit's only coefficient is a constant's
+        ("segmented_polynomial", [row for row in GRID if row[0] < 2] + [(2, 0, 0)]),
+    ],
+)
+def test_atoms_of_masks(kind: str, rows: list[tuple[int, ...]]) -> None:
+    """Powers of both masks and a bit's, without a wrap and the wraps, each in its own ring."""
+    masks, rho, values = masks_and_operation("products", kind)
+    assert_dealt(values, atoms(masks, (30, 33), rho, rows), (64, 34, 31, 1))
+
+
+def test_atoms_of_a_further_factor() -> None:
+    """The first two values' atoms and the constant, for each atom of the third: 1, its mask, its wrap."""
+    (*masks, third), rho, values = masks_and_operation("nested", "product")
+    rows = list(itertools.product(range(2), repeat=3))
+    wrap = -(third >> np.uint64(16)).astype(object)
+    for name, scale, bits, dealt in (
+        ("0_0_0_atoms", 1, 60, rows[1:]),
+        ("0_1_0_atoms", third.astype(object), 60, rows),
+        ("0_1_0_wraps_z", wrap, 43, rows),
+    ):
+        expected = [[atom * scale for atom in variant] for variant in atoms(masks, (20, 13), rho, dealt)]
+        assert_dealt(values, expected, (bits, bits - 20, bits - 13, bits - 33), f"{name}_")
+    assert len(values) == 3 * 4
 
 
 # ---- one time, and of the stated size

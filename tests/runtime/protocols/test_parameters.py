@@ -11,7 +11,7 @@ from tests.runtime.protocols.cases import Case, Setting, close, faithful
 from tests.runtime.protocols.choices import seeded
 from tests.runtime.protocols.harness import Prepared, predicted, seed_pair
 
-SERIES = {"odd": False, "amplitude_fraction": 28, "public_fraction": 12, "secret_fraction": 12}
+SERIES = {"phases": (0,), "amplitude_fraction": 28, "public_fraction": 12, "secret_fraction": 12}
 EXPONENT = {"bits": 12, "fraction": 50}
 
 
@@ -40,10 +40,13 @@ EXPONENT = {"bits": 12, "fraction": 50}
         ("exponential", {**EXPONENT, "fraction": 63}),
         ("exponential", {**EXPONENT, "bits": 14, "fraction": 48}),  # exp(32) leaves no bit to the factors
         ("sine_series", {**SERIES, "bits": 1, "harmonics": (1,), "amplitudes": (1,)}),
-        ("sine_series", {**SERIES, "bits": 9, "harmonics": (), "amplitudes": ()}),
+        ("sine_series", {**SERIES, "bits": 9, "harmonics": (), "amplitudes": (), "phases": ()}),
         ("sine_series", {**SERIES, "bits": 9, "harmonics": (-1,), "amplitudes": (1,)}),
         ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1 << 32,)}),
         ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1,), "public_fraction": 59}),
+        ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1,), "phases": (0, 0)}),
+        ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1,), "phases": (-1,)}),
+        ("sine_series", {**SERIES, "bits": 9, "harmonics": (1,), "amplitudes": (1,), "phases": (512,)}),
     ],
 )
 def test_impossible_parameters_are_refused(kind: str, attributes: Attributes) -> None:

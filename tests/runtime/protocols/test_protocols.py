@@ -175,8 +175,8 @@ def test_exponential(generator: np.random.Generator) -> None:
     assert np.abs(difference * 2.0**-62).max() < 4e-6
 
 
-@pytest.mark.parametrize("odd", [False, True])
-def test_sine_series(generator: np.random.Generator, odd: bool) -> None:
+@pytest.mark.parametrize("phases", [(0, 0, 0), (1 << 14,) * 3, (1, 12345, (1 << 16) - 1)])
+def test_sine_series(generator: np.random.Generator, phases: tuple[int, ...]) -> None:
     x = generator.integers(-(2**15), 2**15, size=1000)
     builder = share_builder()
     value = shared_input(builder, x.shape, fraction=10, ring=40)
@@ -184,8 +184,8 @@ def test_sine_series(generator: np.random.Generator, odd: bool) -> None:
         "sine_series",
         value,
         bits=16,
-        odd=odd,
         harmonics=(1, 2, 5),
+        phases=phases,
         amplitudes=(1 << 27, -(1 << 26), 1 << 25),
         amplitude_fraction=28,
         public_fraction=14,

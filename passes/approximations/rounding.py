@@ -1,0 +1,172 @@
+"""Coefficients of a segmented polynomial as they will be used: integers with as many fraction bits as needed.
+
+Powers up to the third come from one masked z; beyond it from z and a second masked value w = z^2, as
+z^(i mod 2) w^(i div 2). The coefficient of z^a w^b carries result - a * argument - b * square fraction bits.
+
+Rounding goes from the highest power down. What rounding c_i changes, delta x^i, is split into delta times the
+monic Chebyshev polynomial of the segment, which is the error that stays, and lower powers, which are added
+to the coefficients yet to be rounded (Lanczos' economisation): short high coefficients cost little accuracy.
+The slopes of linear end segments are kept apart, as they multiply arguments far beyond the others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+
+from mpcc.passes.approximations.functions import Array
+from mpcc.passes.approximations.piecewise import Piecewise
+
+RESULT_BITS = 62  # integer and fraction bits of the result: a ring of 64 without sign and slack
+ROUNDING_ERROR = 2.0**-15  # that rounding the coefficients may add
+ROOM = 2.0**-4  # of the result's largest value
+CUBIC = 3  # powers up to this one come from one opening
+COARSEST = 7  # fraction bits of an argument, at least
+WIDEST_SQUARE = 24  # fraction bits of a square, at most
+SQUARE_ERROR = 2.0**-14  # of the result, from rounding the square
+POINTS = 65  # of a segment, where errors are measured
+SLOPE_BITS = 28  # fraction bits of a slope, at most
+
+
+@dataclass(frozen=True)
+class PolynomialFormat:
+    """Fraction bits of z, of w (None where powers of z do), of the result; arguments are in [low, high]."""
+
+    argument: int
+    square: int | None
+    result: int
+    low: float
+    high: float
+
+    def monomial(self, power: int) -> tuple[int, int]:
+        """Exponents of z and w that make x^power."""
+        return (power, 0) if self.square is None else (power % 2, power // 2)
+
+    def fraction(self, power: int) -> int:
+        """Fraction bits of the coefficient of x^power."""
+        a, b = self.monomial(power)
+        return self.result - a * self.argument - b * (self.square or 0)
+
+    def encoded(self, piecewise: Piecewise) -> tuple[tuple[int, ...], ...]:
+        """The rows as integers, all as long as the longest; without the slopes of `linear_ends`."""
+        inner, _ = linear_ends(piecewise)
+        rows = [
+            self._encoded_row(row, left, right)
+            for row, (left, right) in zip(
+                inner.rows, segments(inner.thresholds, self.low, self.high), strict=True
+            )
+        ]
+        return tuple((*row, *[0] * (inner.degree + 1 - len(row))) for row in rows)
+
+    def rounded(self, piecewise: Piecewise) -> Piecewise:
+        """The same segments with their coefficients rounded."""
+        _, slopes = linear_ends(piecewise)
+        steps = 2.0 ** slope_fraction(slopes)
+        rows = []
+        for encoded, slope in zip(self.encoded(piecewise), slopes, strict=True):
+            row = [float(c) * 2.0 ** -self.fraction(i) for i, c in enumerate(encoded)]
+            if slope:
+                row = [row[0], round(slope * steps) / steps, *row[2:]]
+            rows.append(tuple(row))
+        return replace(piecewise, rows=tuple(rows))
+
+    def _encoded_row(self, row: tuple[float, ...], left: float, right: float) -> list[int]:
+        rest, encoded = np.array(row, dtype=np.float64), [0] * len(row)
+        for power in reversed(range(len(row))):
+            scale = 2.0 ** self.fraction(power)
+            encoded[power] = round(rest[power] * scale)
+            delta = rest[power] - encoded[power] / scale
+            if delta and power and left < right:
+                rest[:power] += delta * _below_monic(power, left, right)
+        return encoded
+
+
+@lru_cache(maxsize=256)
+def _below_monic(power: int, left: float, right: float) -> Array:
+    """Coefficients of x^power minus the monic Chebyshev polynomial of that degree on [left, right]."""
+    polynomial = Chebyshev.basis(power, domain=[left, right]).convert(kind=Polynomial)
+    return np.asarray(-polynomial.coef[:power] / polynomial.coef[power])
+
+
+def linear_ends(piecewise: Piecewise) -> tuple[Piecewise, tuple[float, ...]]:
+    """The polynomial without the slopes of end segments that are lines, and these slopes by segment.
+
+    All slopes are 0 where no segment has a higher power: then there is nothing to keep apart.
+    """
+    slopes = [0.0] * len(piecewise.rows)
+    if piecewise.degree < 2 or not piecewise.thresholds:
+        return piecewise, tuple(slopes)
+    rows = list(piecewise.rows)
+    for end in (0, -1):
+        row = rows[end]
+        if len(row) > 1 and row[1] and not any(row[2:]):
+            slopes[end] = row[1]
+            rows[end] = (row[0],)
+    return replace(piecewise, rows=tuple(rows)), tuple(slopes)
+
+
+def slope_fraction(slopes: tuple[float, ...]) -> int:
+    """The fewest fraction bits that hold the numbers exactly, or SLOPE_BITS."""
+    exact = (f for f in range(SLOPE_BITS) if all((s * 2.0**f).is_integer() for s in slopes))
+    return next(exact, SLOPE_BITS)
+
+
+def segments(thresholds: tuple[float, ...], low: float, high: float) -> Iterator[tuple[float, float]]:
+    """The part of each segment within [low, high]; left >= right where there is none."""
+    edges = (low, *thresholds, high)
+    for left, right in pairwise(edges):
+        yield max(left, low), min(right, high)
+
+
+@lru_cache(maxsize=256)
+def polynomial_format(piecewise: Piecewise, low: float, high: float, argument: int) -> PolynomialFormat:
+    """The format for arguments within [low, high] which carry up to `argument` fraction bits.
+
+    End segments that are constant or linear hold beyond [low, high], too. Raises ValueError where the powers
+    leave no room for the coefficients.
+    """
+    inner, _ = linear_ends(piecewise)
+    grids = [
+        np.linspace(left, right, POINTS) if left < right else np.zeros(0)
+        for left, right in segments(inner.thresholds, low, high)
+    ]
+    largest = max(_largest(row, x) for row, x in zip(inner.rows, grids, strict=True))
+    largest = max(largest, *(abs(row[0]) for row in inner.rows))
+    widest = RESULT_BITS - max(0, math.ceil(math.log2(largest * (1.0 + ROOM) + ROOM)))
+    square = None if inner.degree <= CUBIC else _square_fraction(inner.rows, grids)
+    for z in range(argument, COARSEST - 1, -1):
+        lowest = inner.degree * z if square is None else inner.degree // 2 * square + inner.degree % 2 * z
+        for result in range(max(lowest, argument), widest + 1):
+            form = PolynomialFormat(z, square, result, low, high)
+            rounded = form.rounded(inner).rows
+            moved = [np.subtract(a, b) for a, b in zip(rounded, _padded(inner.rows), strict=True)]
+            if max(_largest(row, x) for row, x in zip(moved, grids, strict=True)) <= ROUNDING_ERROR:
+                return form
+        if square is not None:
+            square -= 1
+    raise ValueError(f"{piecewise.name}: degree {piecewise.degree} leaves no room for fraction bits")
+
+
+def _padded(rows: tuple[tuple[float, ...], ...]) -> list[tuple[float, ...]]:
+    longest = max(map(len, rows))
+    return [(*row, *[0.0] * (longest - len(row))) for row in rows]
+
+
+def _largest(row: Sequence[float] | Array, x: Array) -> float:
+    """The largest magnitude of a polynomial at some points, 0 where there is none."""
+    return float(np.abs(Polynomial(row)(x)).max(initial=0.0))
+
+
+def _square_fraction(rows: tuple[tuple[float, ...], ...], grids: list[Array]) -> int:
+    """Fraction bits of w that keep |dy/dw| 2^-bits small: z and w are rounded apart."""
+    steepest = 1.0
+    for row, x in zip(rows, grids, strict=True):
+        slope = sum(c * (i // 2) * x ** (i - 2) for i, c in enumerate(row) if i >= 2)
+        steepest = max(steepest, float(np.abs(slope).max(initial=0.0)))
+    return min(math.ceil(math.log2(steepest / SQUARE_ERROR)), WIDEST_SQUARE)

@@ -1,0 +1,74 @@
+"""Lowering of reciprocal, inverse square root, square root and division."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.program import Operation, Value
+from mpcc.ir.types import Range
+from mpcc.passes.approximations.lookup import Lookup
+from mpcc.passes.approximations.piecewise import Piecewise
+from mpcc.passes.lower.activations import by_approximation
+from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
+from mpcc.passes.lower.powers import inverse_power, recipe_of
+from mpcc.passes.lower.products import (
+    WIDE_BITS,
+    known,
+    multiply,
+    product_fraction,
+    relative_fraction,
+    relied_on,
+    times_constant,
+)
+
+EXPONENTS = {"reciprocal": -1.0, "rsqrt": -0.5, "sqrt": 0.5}
+
+
+@lowers(*EXPONENTS)
+def lower_power(context: Context, operation: Operation) -> Lowered:
+    """By a recipe for powers, or as any function of one variable over a range of few magnitudes."""
+    extent = positive(context, operation.operands[0])
+    planned = context.plan.get(operation.result.name)
+    if isinstance(planned, Piecewise | Lookup):
+        return Lowered(by_approximation(context, operation, planned))
+    x, exponent = context.plain_share(operation.operands[0]), EXPONENTS[operation.kind]
+    return Lowered(inverse_power(context, operation, x, exponent, extent, recipe_of(context, operation)))
+
+
+@lowers("div")
+def lower_div(context: Context, operation: Operation) -> Lowered:
+    a, b = operation.operands
+    extent = context.range_of(operation.result)
+    divisor, dividend = context.tensor_constant(b), context.tensor_constant(a)
+    if divisor is not None and np.all(divisor):
+        x = context.plain_share(a)
+        return Lowered(times_constant(context, x, 1.0 / divisor, context.visibility(b), extent))
+    recipe = recipe_of(context, operation)
+    inverse = inverse_power(context, operation, context.plain_share(b), -1.0, positive(context, b), recipe)
+    fraction = relative_fraction(known(context, inverse))
+    if dividend is not None:
+        narrow = context.at_fraction(inverse, fraction)
+        return Lowered(times_constant(context, narrow, dividend, context.visibility(a), extent))
+    x = relied_on(context, context.plain_share(a))
+    # the error of the dividend is divided, too
+    small = max(0, -math.floor(math.log2(context.range_of(b).low)))
+    room = WIDE_BITS - fraction - max(0, math.ceil(math.log2(extent.magnitude + 1)))
+    wanted = product_fraction(context, x)
+    finer = max(wanted, min(ring_of(x).fraction, wanted + small, room))
+    return Lowered(multiply(context, x, inverse, extent, (finer, fraction)))
+
+
+def positive(context: Context, value: Value) -> Range:
+    """The range of an argument that must be positive. Raises MPC-P012 when it reaches 0 or below."""
+    extent = context.range_of(value)
+    if extent.low <= 0:
+        raise MpccError(
+            "MPC-P012",
+            f"%{value.name} reaches {extent.low:g}; its reciprocal or square root needs positive values",
+            where=context.place,
+            remedy="add the model's epsilon inside the function, or calibrate with representative inputs",
+        )
+    return extent
