@@ -41,8 +41,22 @@ def check_error(compiled: Compiled, request: Request, limit: float) -> None:
         raise MpccError(
             "MPC-C012",
             f"the program's outputs differ by {error:.3g} from onnxruntime's, --max-error allows {limit:g}",
-            remedy="give inputs like the real ones with --calibrate, or allow a larger error",
+            remedy=_remedy(compiled.approximations),
         )
+
+
+def _remedy(choices: dict[str, Any]) -> str:
+    replaced = {
+        f"{n['kind']} ({n['chosen']['approximation']['name']})": None
+        for n in choices["nodes"]
+        if n["chosen"]["approximation"]["changes_model"]
+    }
+    if replaced:
+        return (
+            f"leave to the compiler what options replace by another function: {', '.join(replaced)}; "
+            "or allow a larger error"
+        )
+    return "give inputs like the real ones with --calibrate, or allow a larger error"
 
 
 def _unreachable(choices: dict[str, Any], error: float, limit: float) -> MpccError:

@@ -7,18 +7,19 @@ complements, scaled queries, the insides of norms and softmax) by evaluating the
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mpcc.compiler.evaluate import evaluate
+from mpcc.compiler.evaluate import evaluate, in_double
 from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
 from mpcc.compiler.frontend.imported import Imported, InputSpec
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.tensor import Softmax
 from mpcc.ir.program import Operation
+from mpcc.passes.approximations.base import Approximation
 
 Interval = tuple[float, float]
 Progress = Callable[[int, int], None]
@@ -117,13 +118,16 @@ def calibrate(
     samples: Sequence[dict[str, np.ndarray]] | None,
     seed: int = 0,
     progress: Progress = lambda done, total: None,
+    replaced: Mapping[str, Approximation] | None = None,
 ) -> Calibration:
     """Measure every value on `samples` (graph inputs by name), or on generated ones when None; progress in
     samples.
 
-    Raises MpccError MPC-F040 when a sample lacks an input or has a wrong shape, or a value is not finite.
+    Where approximations stand for other functions than the model's (`replaced`, by results' names), the
+    values after them are others, too: then all are computed with these. Raises MpccError MPC-F040 when a
+    sample lacks an input or has a wrong shape, or a value is not finite.
     """
-    result = Calibration()
+    result, imported = Calibration(), replace(imported, program=in_double(imported.program))
     if samples is None:
         samples = generate_samples(imported.inputs, seed)
         result.warnings = (
@@ -132,7 +136,8 @@ def calibrate(
         )
     by_tensor: dict[str, list[str]] = {}
     for name, tensor in imported.tensor_names.items():
-        by_tensor.setdefault(tensor, []).append(name)
+        if not replaced:
+            by_tensor.setdefault(tensor, []).append(name)
     types = {v.name: v.type for o in imported.program.operations for v in o.results}
     tensors = [t for t, names in by_tensor.items() if getattr(types[names[0]], "dtype", "") == "float"]
     original = session(with_extra_outputs(model_path, tensors).SerializeToString())
@@ -140,20 +145,27 @@ def calibrate(
         _check_sample(imported.inputs, sample)
         measured = dict(zip(tensors, original.run(tensors, dict(sample)), strict=True)) if tensors else {}
         known = {name: data for tensor, data in measured.items() for name in by_tensor[tensor]}
-        _measure(imported, run_local(imported, sample), known, result)
+        _measure(imported, run_local(imported, sample), known, result, replaced)
         result.samples += 1
         progress(result.samples, len(samples))
     return result
 
 
 def _measure(
-    imported: Imported, arrays: dict[str, np.ndarray], known: dict[str, np.ndarray], result: Calibration
+    imported: Imported,
+    arrays: dict[str, np.ndarray],
+    known: dict[str, np.ndarray],
+    result: Calibration,
+    replaced: Mapping[str, Approximation] | None,
 ) -> None:
     def observe(operation: Operation, operands: list[np.ndarray], _: np.ndarray) -> None:
         measure_internals(result, operation, operands)
 
-    values = evaluate(imported.program, arrays, observe=observe)
+    values = evaluate(imported.program, arrays, observe=observe, replaced=replaced)
+    constants = {o.result for o in imported.program.operations if o.kind == "constant"}
     for value, computed in values.items():
+        if value in constants and result.samples:  # the first sample has told
+            continue
         data = known.get(value.name, computed)
         if data.size == 0 or data.dtype.kind == "b":
             continue

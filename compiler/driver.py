@@ -17,7 +17,7 @@ from mpcc.compiler.calibrate import Calibration, Progress, calibrate, generate_s
 from mpcc.compiler.choose.choose import Judge
 from mpcc.compiler.choose.probe import Probes
 from mpcc.compiler.choose.record import record
-from mpcc.compiler.choose.uses import uses
+from mpcc.compiler.choose.uses import Uses, unused, uses
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS, Network
 from mpcc.compiler.cost.report import predict
@@ -70,7 +70,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     tell("calibrating")
     samples = split_samples(imported.inputs, request.samples) if request.samples else None
-    calibration = _calibration(request, imported, samples, progress)
+    calibration = _calibration(request, imported, samples, wanted, progress)
     ranges, internals = widened(calibration, request.formats.safety)
     tell("choosing")
     probes = Probes(imported.program, ranges, internals, request.formats, request.network)
@@ -98,8 +98,10 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
         approximations=record(choices, request.network),
     )
     _write(compiled, request.output)
-    replaced = warnings(wanted.serving({c.node.kind for c in choices.choices}), distilled_for(request.model))
-    for warning in (*imported.recognised.warnings, *calibration.warnings, *replaced):
+    kinds = {c.node.kind for c in choices.choices}
+    replaced = warnings(wanted.serving(kinds), distilled_for(request.model))
+    idle = unused(request.approximations, kinds)
+    for warning in (*imported.recognised.warnings, *calibration.warnings, *replaced, *idle):
         tell(f"warning: {warning}")
     return compiled
 
@@ -116,11 +118,16 @@ def widened(calibration: Calibration, safety: float) -> tuple[dict[str, Range], 
 
 
 def _calibration(
-    request: Request, imported: Imported, samples: list[dict[str, np.ndarray]] | None, progress: Progress
+    request: Request,
+    imported: Imported,
+    samples: list[dict[str, np.ndarray]] | None,
+    wanted: Uses,
+    progress: Progress,
 ) -> Calibration:
     if request.ranges is not None:
         return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
-    calibration = calibrate(imported, request.model, samples, progress=progress)
+    replaced = wanted.replaced(imported.program)
+    calibration = calibrate(imported, request.model, samples, progress=progress, replaced=replaced)
     if samples:
         error = check_against_onnxruntime(imported, request.model, samples[0])
         outputs = [calibration.ranges[v.name] for v in imported.program.outputs.values()]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.tensor import TensorOperation
 from mpcc.ir.program import Operation, Program, Value
+from mpcc.passes.approximations.base import Approximation
+from mpcc.passes.approximations.softmax import SoftmaxForm
 
 Observer = Callable[[Operation, list[np.ndarray], np.ndarray], None]
 
@@ -20,11 +23,13 @@ def evaluate(
     observe: Observer | None = None,
     keep_all: bool = True,
     noise: Mapping[str, np.ndarray] | None = None,
+    replaced: Mapping[str, Approximation] | None = None,
 ) -> dict[Value, np.ndarray]:
     """Every value of the program (float64), or its outputs only when `keep_all` is False.
 
     `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its
-    operands and result; `noise` is added to values, by name. Raises KeyError for a missing input and
+    operands and result; `noise` is added to values, by name; `replaced` compute operations of one variable or
+    softmaxes instead of themselves, by their results' names. Raises KeyError for a missing input and
     ValueError for one of the wrong shape.
     """
     values: dict[Value, np.ndarray] = {}
@@ -37,12 +42,19 @@ def evaluate(
             array = np.asarray(source[name])
             if array.shape != shape:
                 raise ValueError(f"{name}: shape {array.shape}, not {shape}")
-            values[operation.result] = array.astype(np.float64) if array.dtype.kind == "f" else array
+            kind = np.float64 if array.dtype.kind == "f" else array.dtype
+            values[operation.result] = array.astype(kind, copy=False)
             continue
         operation_class = definition(program.stage, operation.kind)
         assert issubclass(operation_class, TensorOperation)
         operands = [values[v] for v in operation.operands]
-        result = operation_class.evaluate(operands, operation.attributes)
+        other = (replaced or {}).get(operation.result.name)
+        if other is None:
+            result = operation_class.evaluate(operands, operation.attributes)
+        elif isinstance(other, SoftmaxForm):
+            result = other.evaluate_masked(operands[0], operands[1] if len(operands) > 1 else np.ones(()))
+        else:
+            result = other.evaluate(operands[0])
         if noise is not None and operation.result.name in noise:
             result = result + noise[operation.result.name]
         values[operation.result] = result
@@ -53,3 +65,12 @@ def evaluate(
                 if last_use[value] == index and value not in outputs:
                     values.pop(value, None)
     return values if keep_all else {value: values[value] for value in outputs}
+
+
+def in_double(program: Program) -> Program:
+    """With its constants in float64, which several evaluations then need not convert."""
+    constants = {
+        name: array.astype(np.float64) if array.dtype.kind == "f" else array
+        for name, array in program.constants.items()
+    }
+    return replace(program, constants=constants)

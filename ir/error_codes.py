@@ -76,7 +76,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-P012": "a reciprocal or square root may meet a value that is not positive",
     "MPC-P013": "attention scores reach too far for the secret maximum",
     "MPC-P014": "an attention mask depends on secret values of both parties",
-    "MPC-P016": "a reciprocal or root is taken of values that span too many magnitudes",
+    "MPC-P016": "a reciprocal or root is taken of values that span too many magnitudes, or of values so "
+    "small that their fraction bits do not hold them",
     "MPC-P017": "an operation's values do not fit the protocols",
     "MPC-P018": "an approximation does not hold on the range that was calibrated for a layer",
     "MPC-P019": "Goldschmidt's iteration does not converge on a calibrated range",
@@ -86,6 +87,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-P023": "what a file of an approximation says is wrong",
     "MPC-P024": "there is no such approximation, preset or function",
     "MPC-P025": "no choice of approximations is as accurate as --max-error asks for",
+    "MPC-P026": "the compiler's own fits of the kind that was asked for do not do for a layer",
     # R: transport
     "MPC-R001": "the listening address cannot be bound: the port is in use or not allowed",
     "MPC-R002": "the other party did not connect in time",

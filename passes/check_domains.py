@@ -1,4 +1,4 @@
-"""Whether every chosen approximation of one variable holds on the range that was calibrated for it."""
+"""Whether every chosen approximation of a function or softmax holds on the range calibrated for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mpcc.ir.types import Range
 from mpcc.passes.approximations.lookup import Lookup
 from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.approximations.plan import Plan
+from mpcc.passes.approximations.softmax import SoftmaxForm
 
 INSIDE = 1.0 - 1e-9  # what rounding of the widened range may add
 
@@ -23,10 +24,11 @@ def check_domains(
     with Diagnostics() as diagnostics:
         for operation in program.operations:
             approximation = plan.get(operation.result.name)
-            widened = internals.get((operation.result.name, "input"))
-            if not isinstance(approximation, Piecewise | Lookup) or widened is None:
+            softmax = isinstance(approximation, SoftmaxForm)
+            widened = internals.get((operation.result.name, "scores" if softmax else "input"))
+            if not isinstance(approximation, Piecewise | Lookup | SoftmaxForm) or widened is None:
                 continue
-            seen = widened.widen(INSIDE / safety)
+            seen = _calibrated(widened, safety)
             if not approximation.covers(seen.low, seen.high):
                 low, high = approximation.domain
                 diagnostics.add(
@@ -38,6 +40,14 @@ def check_domains(
                 )
 
 
+def _calibrated(widened: Range, safety: float) -> Range:
+    """What was widened, and a little less; of a single value a little more."""
+    inside = safety / INSIDE
+    low = widened.low / inside if widened.low < 0 else widened.low * inside
+    high = widened.high / inside if widened.high > 0 else widened.high * inside
+    return Range(min(low, high), max(low, high))
+
+
 def _remedy(kind: str) -> str:
-    option = "--gelu best" if kind == "gelu" else f"--approximate {kind}=best"
+    option = f"--{kind} best" if kind in ("gelu", "softmax") else f"--approximate {kind}=best"
     return f"let the compiler choose with {option}, or calibrate again if these values are no real ones"

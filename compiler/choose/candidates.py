@@ -14,6 +14,7 @@ from mpcc.passes.approximations.inverse import InversePower
 from mpcc.passes.approximations.softmax import EXACT
 
 FITTED = (*NAMED, "reciprocal", "rsqrt")
+WORST = 0.5  # stated error: a worse one may only be asked for, or it would serve where a good one is refused
 Candidate = Approximation | None  # None: what lowering takes on its own
 
 
@@ -31,7 +32,9 @@ def candidates_of(node: Node, extent: Range | None, safety: float, uses: Uses) -
         own = [a for a in fitted if uses.allows(node.kind, a)]
     if node.kind in uses.own:
         return [None, *own]
-    published = [a for a in candidates(node.kind) if not a.changes_model and a not in DEFAULTS]
+    published = [
+        a for a in candidates(node.kind) if not a.changes_model and a not in DEFAULTS and a.error < WORST
+    ]
     return [None, *own, *published, *(_softmaxes() if node.kind == "softmax" else ())]
 
 

@@ -19,11 +19,11 @@ from mpcc.compiler.choose.gains import KINDS, gains
 from mpcc.compiler.choose.nodes import ELEMENTWISE, Node, nodes_of, sampled
 from mpcc.compiler.choose.probe import Price, Probes
 from mpcc.compiler.choose.solve import cheapest
-from mpcc.compiler.choose.uses import Uses
+from mpcc.compiler.choose.uses import OWN, Uses
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local
 from mpcc.compiler.frontend.imported import Imported
-from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.plan import Plan
@@ -153,7 +153,14 @@ class Judge:
             tested = spread(self.samples, self._turns * len(KINDS))
             moved = pool.submit(gains, self.imported, self.model, tested, sites, self._turns)
             computed = [self._values(sample) for sample in spread(self.samples, SAMPLES)]
-            choices = [self._tried(node, [sampled(node, arrays) for arrays in computed]) for node in nodes]
+            choices = []
+            with Diagnostics() as diagnostics:
+                for node in nodes:
+                    try:
+                        parts = [sampled(node, arrays) for arrays in computed]
+                        choices.append(self._tried(node, parts))
+                    except MpccError as error:
+                        diagnostics.collect(error)
             for choice in choices:
                 choice.gain = _short(moved.result()[choice.node.site.name])
         return self._decided(choices)
@@ -164,7 +171,9 @@ class Judge:
         return 1 if self.max_error is None else TURNS
 
     def _values(self, sample: Arrays) -> Arrays:
-        values = evaluate(self.imported.program, run_local(self.imported, sample))
+        program = self.imported.program
+        replaced = self.uses.replaced(program)
+        values = evaluate(program, run_local(self.imported, sample), replaced=replaced)
         return {value.name: array for value, array in values.items()}
 
     def _tried(self, node: Node, parts: list[Arrays]) -> Choice:
@@ -189,10 +198,23 @@ class Judge:
                 choice.reference = option.rms
             if self.uses.allows(node.kind, option.approximation):
                 choice.options.append(option)
-        if first is not None and not choice.options:
-            raise first
+        if not choice.options:
+            raise first or self._none(choice)
         self._beaten.setdefault(node.alike, _beaten(choice))
         return choice
+
+    def _none(self, choice: Choice) -> MpccError:
+        """Only kinds of fits were allowed of which none does."""
+        node, extent = choice.node, self._argument(choice.node)
+        own, safety = self.uses.own[node.kind], self.probes.formats.safety
+        seen = "" if extent is None else f" within [{extent.low / safety:.3g}, {extent.high / safety:.3g}]"
+        return MpccError(
+            "MPC-P026",
+            f"no {' or '.join(own)} of the compiler's own is accurate enough for {node.kind}{seen}",
+            where=", ".join(node.operation.onnx_nodes) or node.value,
+            remedy=f"let the compiler choose with --approximate {node.kind}=best, or ask for another kind: "
+            f"{', '.join(name for name, kinds in OWN.items() if kinds != own)}",
+        )
 
     def _outside(self, choice: Choice, candidate: Approximation) -> str:
         """Both ranges where a domain is too small; what was asked for, lowering judges."""

@@ -24,6 +24,7 @@ from mpcc.ir.diagnostics import MpccError
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 TRACEBACK_VARIABLE = "MPCC_TRACEBACK"
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # NumPy's, for matrices so small that several wait for each other
 _WRONG_CHOICE = ("MPC-C001", "MPC-P024")
 
 
@@ -63,6 +64,7 @@ for _command in (
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a wrong command line, 1 for every other error."""
     signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.setdefault(BLAS_THREADS, "1")  # before a command imports NumPy
     try:
         code = mpcc.main(arguments, prog_name="mpcc", standalone_mode=False)
     except click.ClickException as error:

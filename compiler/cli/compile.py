@@ -172,8 +172,12 @@ def summary(compiled: Compiled, output: Path) -> str:
 
 def _approximations(options: dict[str, Any]) -> dict[str, str]:
     """What --gelu, --softmax and --approximate say, by function."""
-    short = {function: options[function] for function in ("gelu", "softmax") if options[function] is not None}
-    return {**short, **dict(options["approximations"])}
+    short = [(function, options[function]) for function in ("gelu", "softmax")]
+    named: dict[str, str] = {}
+    for function, name in (*((f, n) for f, n in short if n is not None), *options["approximations"]):
+        if named.setdefault(function, name) != name:
+            raise click.UsageError(f"two approximations of {function}: {named[function]} and {name}")
+    return named
 
 
 def _refuse_what_is_missing(options: dict[str, Any], approximations: dict[str, str]) -> None:

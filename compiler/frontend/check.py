@@ -13,9 +13,10 @@ from mpcc.compiler.frontend.imported import Imported
 
 
 def session(model: bytes | str) -> onnxruntime.InferenceSession:
-    """A CPU session that logs nothing."""
+    """A CPU session that logs nothing, and whose threads do not wait busily: others compute meanwhile."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

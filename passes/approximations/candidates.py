@@ -163,6 +163,13 @@ def _argument_error(piecewise: Piecewise, extent: Range) -> float:
 
 
 def _tables(function: str, extent: Range) -> list[Approximation]:
-    tables = [lookup(function, extent.low, extent.high, bits) for bits in TABLE_BITS]
     limit = TABLE_ERROR * _scale(function, extent)
-    return [replace(table, name=f"table-{2**table.bits}") for table in tables if table.error <= limit]
+    found: list[Approximation] = []
+    for bits in TABLE_BITS:
+        try:
+            table = lookup(function, extent.low, extent.high, bits)
+        except ValueError:  # a coarse one reaches beyond the range, where the function may overflow
+            continue
+        if table.error <= limit:
+            found.append(replace(table, name=f"table-{2**bits}"))
+    return found

@@ -57,16 +57,22 @@ class Target:
 
 @dataclass(frozen=True)
 class Segments:
-    """Where segments begin and end, their polynomials in x, and which ends go on as tails."""
+    """Where segments begin and end, their Chebyshev coefficients, and which ends go on as tails."""
 
     edges: tuple[float, ...]
-    rows: tuple[Row, ...]
+    coefficients: tuple[Row, ...]
     saturated: tuple[bool, bool]
     error: float
 
     @property
     def thresholds(self) -> int:
-        return len(self.rows) - 1 + sum(self.saturated)
+        return len(self.coefficients) - 1 + sum(self.saturated)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The polynomials in x."""
+        pieces = zip(self.coefficients, pairwise(self.edges), strict=True)
+        return tuple(tuple(Chebyshev(c, ends).convert(kind=Polynomial).coef.tolist()) for c, ends in pieces)
 
 
 @lru_cache(maxsize=2048)
@@ -122,11 +128,8 @@ class _Fitted:
 
     @property
     def segments(self) -> Segments:
-        rows = [
-            Chebyshev(c, domain=[a, b]).convert(kind=Polynomial).coef.tolist()
-            for c, (a, b) in zip(self.coefficients, pairwise(self.edges), strict=True)
-        ]
-        return Segments(tuple(self.edges.tolist()), tuple(map(tuple, rows)), self.saturated, self.error)
+        pieces = tuple(tuple(c.tolist()) for c in self.coefficients)
+        return Segments(tuple(self.edges.tolist()), pieces, self.saturated, self.error)
 
 
 def _tail_error(target: Target, side: int, edge: float) -> float:

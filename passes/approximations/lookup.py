@@ -55,7 +55,8 @@ class Lookup(Approximation):
     def table(self) -> Array:
         """The entries."""
         middles = self.low + (np.arange(2**self.bits) + 0.5) * self.step
-        return np.asarray(FUNCTIONS[self.function].evaluate(middles))
+        with np.errstate(over="ignore"):  # refused where a table is made
+            return np.asarray(FUNCTIONS[self.function].evaluate(middles))
 
     def evaluate(self, x: Array) -> Array:
         """By the cell that x lies in; those at the ends go on beyond them."""
@@ -66,7 +67,7 @@ class Lookup(Approximation):
 def lookup(function: str, low: float, high: float, bits: int) -> Lookup:
     """The finest table of 2^bits entries for arguments in [low, high], with its error on a dense grid.
 
-    Raises ValueError for an empty range.
+    Raises ValueError for an empty range, and where the function overflows in a cell.
     """
     step_log2 = int(np.ceil(np.log2((high - low) / (2**bits - 1))))
     step = 2.0**step_log2
@@ -74,7 +75,8 @@ def lookup(function: str, low: float, high: float, bits: int) -> Lookup:
     middles = first + (np.arange(2**bits) + 0.5) * step
     exact = FUNCTIONS[function].evaluate
     x = middles[:, None] + np.linspace(-step, step, CELL_POINTS)
-    off = np.abs(exact(np.clip(x, low, high)) - exact(middles)[:, None])
+    with np.errstate(over="ignore"):
+        off = np.abs(exact(np.clip(x, low, high)) - exact(middles)[:, None])
     error = float(off[(middles >= low) & (middles <= high)].max())
     return Lookup(
         name=f"table{2**bits}",

@@ -71,7 +71,7 @@ def rounded(target: Target, segments: Segments) -> Piecewise:
     for _ in range(ROUNDINGS):
         used = _as_used(piecewise, target)
         if used == piecewise:
-            return replace(piecewise, error=_error(piecewise, target))
+            return used
         piecewise = used
     raise ValueError(f"{piecewise.name}: rounding the coefficients finds no end")
 
@@ -79,7 +79,8 @@ def rounded(target: Target, segments: Segments) -> Piecewise:
 def _as_used(piecewise: Piecewise, target: Target) -> Piecewise:
     form = polynomial_format(piecewise, target.low, target.high, ARGUMENT_FRACTION)
     rows = [np.trim_zeros(row, "b") or (0.0,) for row in form.rounded(piecewise).rows]
-    return replace(piecewise, rows=tuple(rows))
+    used = replace(piecewise, rows=tuple(rows))
+    return replace(used, error=_error(used, target))
 
 
 def _error(piecewise: Piecewise, target: Target) -> float:

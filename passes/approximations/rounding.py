@@ -12,7 +12,7 @@ The slopes of linear end segments are kept apart, as they multiply arguments far
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -24,12 +24,12 @@ from mpcc.passes.approximations.functions import Array
 from mpcc.passes.approximations.piecewise import Piecewise
 
 RESULT_BITS = 62  # integer and fraction bits of the result: a ring of 64 without sign and slack
-ROUNDING_ERROR = 2.0**-15  # that rounding the coefficients may add
+ROUNDING_ERROR = 2.0**-15  # that rounding the coefficients may add, or a quarter of what the arguments' does
+COARSE_ERROR = 2.0**-9  # that both may add, where values are beyond 1 relative to the largest
+SQUARE_BITS = 14  # fraction bits of the result that rounding the square leaves, if there is room
 ROOM = 2.0**-4  # of the result's largest value
 CUBIC = 3  # powers up to this one come from one opening
-COARSEST = 7  # fraction bits of an argument, at least
 WIDEST_SQUARE = 24  # fraction bits of a square, at most
-SQUARE_ERROR = 2.0**-14  # of the result, from rounding the square
 POINTS = 65  # of a segment, where errors are measured
 SLOPE_BITS = 28  # fraction bits of a slope, at most
 
@@ -136,21 +136,54 @@ def polynomial_format(piecewise: Piecewise, low: float, high: float, argument: i
         np.linspace(left, right, POINTS) if left < right else np.zeros(0)
         for left, right in segments(inner.thresholds, low, high)
     ]
-    largest = max(_largest(row, x) for row, x in zip(inner.rows, grids, strict=True))
-    largest = max(largest, *(abs(row[0]) for row in inner.rows))
+    sizes = [_largest(row, x) for row, x in zip(inner.rows, grids, strict=True)]
+    largest = max(*sizes, *(abs(row[0]) for row in inner.rows))
     widest = RESULT_BITS - max(0, math.ceil(math.log2(largest * (1.0 + ROOM) + ROOM)))
-    square = None if inner.degree <= CUBIC else _square_fraction(inner.rows, grids)
-    for z in range(argument, COARSEST - 1, -1):
-        lowest = inner.degree * z if square is None else inner.degree // 2 * square + inner.degree % 2 * z
-        for result in range(max(lowest, argument), widest + 1):
-            form = PolynomialFormat(z, square, result, low, high)
-            rounded = form.rounded(inner).rows
-            moved = [np.subtract(a, b) for a, b in zip(rounded, _padded(inner.rows), strict=True)]
-            if max(_largest(row, x) for row, x in zip(moved, grids, strict=True)) <= ROUNDING_ERROR:
-                return form
-        if square is not None:
-            square -= 1
-    raise ValueError(f"{piecewise.name}: degree {piecewise.degree} leaves no room for fraction bits")
+    padded = _padded(inner.rows)
+
+    def moved(form: PolynomialFormat) -> float:
+        """How far rounding the coefficients moves the result."""
+        rounded = zip(form.rounded(inner).rows, padded, grids, strict=True)
+        return max(_largest(np.subtract(after, before), x) for after, before, x in rounded)
+
+    best, least = None, COARSE_ERROR * max(1.0, *sizes)
+    for error, z, square in _argument_formats(inner, grids, argument):
+        form = PolynomialFormat(z, square, widest, low, high)
+        if error < least and _lowest(form, inner.degree) <= widest and error + moved(form) < least:
+            best, least = form, error + moved(form)
+    if best is None:
+        raise ValueError(f"{piecewise.name}: degree {piecewise.degree} leaves no room for fraction bits")
+    results = range(max(_lowest(best, inner.degree), argument), widest)
+    shorter = (replace(best, result=result) for result in results)
+    return next((form for form in shorter if moved(form) <= max(ROUNDING_ERROR, least / 4)), best)
+
+
+def _lowest(form: PolynomialFormat, degree: int) -> int:
+    """Fraction bits of the result that leave every coefficient some, or none but not fewer."""
+    return max(form.result - form.fraction(power) for power in range(degree + 1))
+
+
+def _argument_formats(
+    inner: Piecewise, grids: list[Array], argument: int
+) -> list[tuple[float, int, int | None]]:
+    """What rounding arguments adds, and fraction bits of z and w, in ascending order.
+
+    Rounding z moves x itself, rounding w only w: by dy/dx, and by dy/dw at a fixed z.
+    """
+    rows = list(zip(inner.rows, grids, strict=True))
+    by_x = _steepness(sum(i * c * x ** (i - 1) for i, c in enumerate(row) if i) for row, x in rows)
+    errors = {z: 2.0 ** (by_x - z) for z in range(argument, 0, -1)}
+    if inner.degree <= CUBIC:
+        return [(errors[z], z, None) for z in errors]
+    by_w = _steepness(sum(i // 2 * c * x ** (i - 2) for i, c in enumerate(row) if i > 1) for row, x in rows)
+    finest = min(by_w + SQUARE_BITS, WIDEST_SQUARE)
+    pairs = sorted((errors[z] + 2.0 ** (by_w - w), -z, -w) for z in errors for w in range(finest, 0, -1))
+    return [(error, -z, -w) for error, z, w in pairs]
+
+
+def _steepness(slopes: Iterable[Array | float]) -> int:
+    """log2 of the largest slope, rounded up; at least 0."""
+    return max(0, *(math.ceil(math.log2(max(1.0, float(np.abs(s).max(initial=0.0))))) for s in slopes))
 
 
 def _padded(rows: tuple[tuple[float, ...], ...]) -> list[tuple[float, ...]]:
@@ -161,12 +194,3 @@ def _padded(rows: tuple[tuple[float, ...], ...]) -> list[tuple[float, ...]]:
 def _largest(row: Sequence[float] | Array, x: Array) -> float:
     """The largest magnitude of a polynomial at some points, 0 where there is none."""
     return float(np.abs(Polynomial(row)(x)).max(initial=0.0))
-
-
-def _square_fraction(rows: tuple[tuple[float, ...], ...], grids: list[Array]) -> int:
-    """Fraction bits of w that keep |dy/dw| 2^-bits small: z and w are rounded apart."""
-    steepest = 1.0
-    for row, x in zip(rows, grids, strict=True):
-        slope = sum(c * (i // 2) * x ** (i - 2) for i, c in enumerate(row) if i >= 2)
-        steepest = max(steepest, float(np.abs(slope).max(initial=0.0)))
-    return min(math.ceil(math.log2(steepest / SQUARE_ERROR)), WIDEST_SQUARE)

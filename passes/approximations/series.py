@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -37,6 +37,7 @@ STEPS = (1, 3, 5, 7)
 DEALT_FRACTION = 15
 PENALTY = 4.0**-DEALT_FRACTION / 12
 REWEIGHTINGS = 20
+SURE = 1.1  # the factor between squares of errors that rounding surely does not make
 FAR = 3.0  # reweighting brings the largest error down by less than this factor
 HELD = 12  # harmonics for which equations are set up at first
 ROOM = (1.2, 1.15, 1.1, 1.05)  # an even or odd function's fit reaches beyond the range where it may
@@ -169,6 +170,21 @@ class _Problem:
     def least_squares(self, count: int) -> _Fit:
         return self._solve(self.gram, self.moments, count)
 
+    @cached_property
+    def _least(self) -> Array:
+        """The mean square error and penalty of the first 0, 1, .. columns: no fit of so many has less."""
+        diagonal = np.full(len(self.gram), PENALTY)
+        diagonal[:2] = 1e-15
+        factor = np.linalg.cholesky(self.gram + np.diag(diagonal))
+        explained = np.cumsum(np.square(np.linalg.solve(factor, self.moments)))
+        return np.asarray(np.mean(np.square(self.target)) - np.concatenate([[0.0], explained]))
+
+    def possible(self, count: int, max_error: float) -> bool:
+        """Whether amplitudes below the limit may reach the error; False is certain."""
+        waves = 1 if self.form.parity else 2
+        allowed = max_error**2 + PENALTY * count * waves * self.limit**2
+        return bool(self._least[2 + count * waves] <= SURE * allowed)
+
     def minimax(self, count: int, max_error: float) -> _Fit:
         """Reweighted until within the error, or surely never, or for some rounds."""
         best = fit = self.least_squares(count)
@@ -217,18 +233,26 @@ def _shortest(forms: list[_Form], max_error: float, most: int) -> _Fit:
         if count > held:
             held = min(most, max(HELD, 3 * held))
             problems = [_Problem(form, held) for form in forms]
-        best = _best(problems, count, max_error)
-        if best.error <= max_error or count == most:
+        best = _within(problems, count, max_error)
+        if best or count == most:
             break
         failed, count = count, min(most, count + 1 + count // 12)
-    if best.error > max_error:  # reweighted for its own sake
-        return _best(problems, count, best.error / 2)
-    between = (_best(problems, fewer, max_error) for fewer in range(failed + 1, count))
-    return next((fit for fit in between if fit.error <= max_error), best)
+    if best is None:  # reweighted for its own sake
+        least = _best([problem.minimax(count, max_error) for problem in problems], max_error).error
+        return _best([problem.minimax(count, least / 2) for problem in problems], least / 2)
+    between = (_within(problems, fewer, max_error) for fewer in range(failed + 1, count))
+    return next(filter(None, between), best)
 
 
-def _best(problems: list[_Problem], count: int, max_error: float) -> _Fit:
-    fits = [problem.minimax(count, max_error) for problem in problems]
+def _within(problems: list[_Problem], count: int, max_error: float) -> _Fit | None:
+    """The best fit whose error is at most `max_error`."""
+    possible = (problem for problem in problems if problem.possible(count, max_error))
+    fits = [problem.minimax(count, max_error) for problem in possible]
+    good = [fit for fit in fits if fit.error <= max_error]
+    return _best(good, max_error) if good else None
+
+
+def _best(fits: list[_Fit], max_error: float) -> _Fit:
     return min(fits, key=lambda fit: (max(max_error, fit.error), fit.bits()))
 
 

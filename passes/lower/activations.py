@@ -28,6 +28,7 @@ SERIES_SAFETY = (
 )
 SEGMENTS_ERROR = 2e-4
 SEGMENTS_DEGREE = 3
+NEGLIGIBLE = 2.0**-20  # of a result, which has 13 fraction bits
 GUARD = 8  # fraction bits more than an activation's, with which parts are added
 
 
@@ -100,7 +101,7 @@ def _parts(
             parts.append(sine_series(context, x, piecewise.series, gate))
     if below is None and lines:
         constant, slope = (*rows.rows[0], 0.0)[:2]
-        if slope or not parts:
+        if abs(slope) * reach.magnitude > NEGLIGIBLE or not parts:
             parts.append(times_constant(context, x, np.asarray(slope), Visibility.PUBLIC, reach))
         return parts, constant
     if not lines or piecewise.series is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
-from mpcc.ir.types import Range
+from mpcc.ir.types import Range, Sharing
 from mpcc.passes.approximations.lookup import Lookup
 from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.lower.activations import by_approximation
@@ -24,6 +24,7 @@ from mpcc.passes.lower.products import (
     times_constant,
 )
 
+FEWEST_UNITS = 8.0  # of the last place, in the smallest argument of a power
 EXPONENTS = {"reciprocal": -1.0, "rsqrt": -0.5, "sqrt": 0.5}
 
 
@@ -34,7 +35,7 @@ def lower_power(context: Context, operation: Operation) -> Lowered:
     planned = context.plan.get(operation.result.name)
     if isinstance(planned, Piecewise | Lookup):
         return Lowered(by_approximation(context, operation, planned))
-    x, exponent = context.plain_share(operation.operands[0]), EXPONENTS[operation.kind]
+    x, exponent = _fine(context, operation.operands[0], extent), EXPONENTS[operation.kind]
     return Lowered(inverse_power(context, operation, x, exponent, extent, recipe_of(context, operation)))
 
 
@@ -46,8 +47,8 @@ def lower_div(context: Context, operation: Operation) -> Lowered:
     if divisor is not None and np.all(divisor):
         x = context.plain_share(a)
         return Lowered(times_constant(context, x, 1.0 / divisor, context.visibility(b), extent))
-    recipe = recipe_of(context, operation)
-    inverse = inverse_power(context, operation, context.plain_share(b), -1.0, positive(context, b), recipe)
+    recipe, divisors = recipe_of(context, operation), positive(context, b)
+    inverse = inverse_power(context, operation, _fine(context, b, divisors), -1.0, divisors, recipe)
     fraction = relative_fraction(known(context, inverse))
     if dividend is not None:
         narrow = context.at_fraction(inverse, fraction)
@@ -59,6 +60,21 @@ def lower_div(context: Context, operation: Operation) -> Lowered:
     wanted = product_fraction(context, x)
     finer = max(wanted, min(ring_of(x).fraction, wanted + small, room))
     return Lowered(multiply(context, x, inverse, extent, (finer, fraction)))
+
+
+def _fine(context: Context, value: Value, extent: Range) -> Value:
+    """The share of a power's argument. Raises MPC-P016 where the smallest ones are lost in its rounding."""
+    share = context.plain_share(value)
+    units = extent.low * context.formats.safety * 2.0 ** ring_of(share).fraction
+    if ring_of(share).sharing is Sharing.SHARE and units < FEWEST_UNITS:
+        raise MpccError(
+            "MPC-P016",
+            f"a power of values from {extent.low * context.formats.safety:.3g}, which have "
+            f"{ring_of(share).fraction} fraction bits, would be off by {1 / units:.1g} of itself",
+            where=context.place,
+            remedy="scale the argument up in the model, or add an epsilon to it",
+        )
+    return share
 
 
 def positive(context: Context, value: Value) -> Range:

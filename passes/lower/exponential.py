@@ -19,6 +19,7 @@ from mpcc.passes.lower.softmax.exponentials import (
 )
 
 COARSEST, FINEST = 18, 20  # fraction bits of results relative to the largest one; the protocol has about 17
+SMALLEST = -24  # results are relative to 2^-24 at least: smaller ones are 0 to everything else
 EDGE = 2.0**-10  # the domain's ends are sharp
 
 
@@ -29,7 +30,7 @@ def lower_exp(context: Context, operation: Operation) -> Lowered:
     if not isinstance(form, ExponentialProtocol | Limit):
         return Lowered(by_approximation(context, operation, form))
     x, extent = context.plain_share(operation.operands[0]), context.internal(operation.result, "input")
-    k = math.ceil(math.log2(context.range_of(operation.result).high))
+    k = max(math.ceil(math.log2(context.range_of(operation.result).high)), SMALLEST)
     top = k * math.log(2.0)
     low = min(extent.low, top - 1.0) - top
     context.use(operation, form, top + low, top)

@@ -22,15 +22,20 @@ def below_thresholds(context: Context, x: Value, octaves: Octaves) -> Value:
     return context.emit("open_bits", comparison(context, narrow, bits, thresholds))
 
 
-def opened_argument(context: Context, x: Value, octaves: Octaves) -> Value:
-    """x under a mask, with as many fraction bits as it has and its product has room for."""
+def opened_argument(context: Context, x: Value, octaves: Octaves, room: float = 1.0) -> Value:
+    """x under a mask, with as many fraction bits as it has and its product has room for.
+
+    It may be `room` times as large as the octaves reach.
+    """
     fraction = min(ring_of(x).fraction, octaves.opened)
-    return context.opened(x, fraction, bits_for(Range(octaves.low, octaves.high), fraction))
+    return context.opened(x, fraction, bits_for(Range(octaves.low, octaves.high * room), fraction))
 
 
-def scaled(context: Context, x: Value, below: Value, octaves: Octaves, extent: Range) -> Value:
-    """x times the factor m_i of its segment."""
-    opened = opened_argument(context, x, octaves)
+def scaled(
+    context: Context, x: Value, below: Value, octaves: Octaves, extent: Range, room: float = 1.0
+) -> Value:
+    """x times the factor m_i of its segment; `room` as above."""
+    opened = opened_argument(context, x, octaves, room)
     return context.emit(
         "product",
         opened,

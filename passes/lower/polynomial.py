@@ -31,7 +31,7 @@ from mpcc.passes.lower.products import comparison, square
 # takes with a threshold subtracted), and this many times the widened range.
 SATURATED, BEYOND = 2000.0, 4.0
 SWITCH_ERROR = 2.0**-14  # of the result, from comparing an argument that was rounded
-FEWEST_COMPARED = 2  # fraction bits of it
+FEWEST_COMPARED = 5  # fraction bits of it: an error of two units is within EDGE_ROOM
 IMAGE_POINTS = 257  # of a segment, where its values are taken
 IMAGE_ROOM = 2.0**-5  # of the values' width, on both sides
 EDGE_ROOM = 2.0**-4  # what z reaches beyond the outermost thresholds before it may wrap

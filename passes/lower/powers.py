@@ -77,7 +77,7 @@ def _segmented(context: Context, x: Value, power: SegmentedPower, scale: float) 
     times the selected output: 4 ticks.
     """
     below = below_thresholds(context, x, power.octaves)
-    z = scaled(context, x, below, power.octaves, Range(0.0, 2.0))
+    z = scaled(context, x, below, power.octaves, Range(0.0, 2.0), ROOM)
     one = context.public(np.ones(()), power.argument)
     u = context.emit("sub", context.at_fraction(z, power.argument), one, extent=Range(-1.0, 1.0))
     outputs = tuple(scale * o for o in power.octaves.outputs(power.exponent))

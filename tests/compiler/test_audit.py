@@ -65,6 +65,7 @@ def test_the_audit_names_what_is_held_revealed_and_public(program_folder: Path) 
         "input `attention_mask`",
         "Output `logits` [1, 3] to party 1",
         "scale 16^-0.25",
+        "Which approximation computes which nonlinear function",
         "It knows every mask.",
         "both parties' programs",
     ):

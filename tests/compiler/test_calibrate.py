@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mpcc.compiler.calibrate import Calibration, calibrate, generate_samples
+from mpcc.compiler.choose.uses import uses
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import run_local
@@ -34,6 +35,28 @@ def test_every_value_has_its_range() -> None:
     assert inside["softmax"] == {"scores", "score_minus_max", *rows}
     assert inside["layer_norm"] == {"centred", "variance"}
     assert inside["gelu"] == inside["tanh"] == {"input"}
+
+
+def test_replaced_functions_move_the_ranges_of_all_that_follows() -> None:
+    result = import_model(BERT, {}, {}, {})
+    samples = generate_samples(result.inputs, seed=5, count=2)
+    replaced = uses("mpcformer").replaced(result.program)
+    kinds = {o.result.name: o.kind for o in result.program.operations}
+    assert {kinds[name] for name in replaced} == {"gelu", "softmax"}
+    found, original = (
+        calibrate(result, BERT, samples, replaced=replaced),
+        calibrate(result, BERT, samples),
+    )
+    for sample in samples:
+        computed = evaluate(result.program, run_local(result, sample), replaced=replaced)
+        for value, array in computed.items():
+            low, high = found.ranges[value.name]
+            assert low <= array.min()
+            assert high >= array.max()
+    first = next(iter(replaced))
+    assert found.ranges[first] != pytest.approx(original.ranges[first], rel=0.01)
+    (logits,) = (v.name for v in result.program.outputs.values())
+    assert found.ranges[logits] != pytest.approx(original.ranges[logits], rel=0.01)
 
 
 def test_softmax_insides_know_the_mask(tmp_path: Path) -> None:

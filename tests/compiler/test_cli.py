@@ -77,6 +77,7 @@ COMPILE = ["compile", "m.onnx", "-o", "p"]
         (["inspect", "p", "--stage", "fourth"], "--stage"),
         (["cost", "p", "--network", "1"], "RTT_MS,MBIT"),
         ([*COMPILE, "--softmax", "linear"], "MPC-P024"),
+        ([*COMPILE, "--gelu", "puma", "--approximate", "gelu=bolt"], "two approximations of gelu"),
         ([*COMPILE, "--correlations", "thin-air"], "MPC-C001"),
     ],
 )

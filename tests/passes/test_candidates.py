@@ -108,6 +108,13 @@ def test_a_range_too_wide_for_series_still_has_segments() -> None:
     assert {a.kind for a in found} == {"segmented polynomial", "segmented sine series"}
 
 
+@pytest.mark.filterwarnings("error")
+def test_tables_that_would_overflow_are_left_out() -> None:
+    found = candidates("exp", -2000.0, 0.0)
+    assert "segmented polynomial" in {a.kind for a in found}
+    assert all(np.isfinite(a.evaluate(np.array([-1e3, 0.0]))).all() for a in found)
+
+
 def test_a_range_without_width_is_no_problem() -> None:
     for low, high in ((0.0, 0.0), (-0.0, 1e-30), (4.0, 16.0), (2.5, 10.0)):
         assert all(a.covers(low * 2, high / 2) for a in candidates("tanh", low, high))

@@ -133,6 +133,19 @@ def test_a_published_period_is_scaled_to_a_power_of_two() -> None:
     assert np.abs(secure - wave.evaluate(X)).max() <= FIXED_POINT
 
 
+def test_a_series_of_what_is_constant_has_no_slope_to_speak_of() -> None:
+    x = np.linspace(8.0, 38.0, 301)
+    secure, _ = program("erf", x, fit_series("erf", 8.0, 38.0, 1e-3)).secure()
+    assert np.abs(secure - 1.0).max() <= FIXED_POINT
+
+
+def test_steep_segments_have_a_fine_argument() -> None:
+    x = np.linspace(-3.5, 4.75, 2001)
+    using = fit_segments("exp", -3.5, 4.75, 5, 0.0125)
+    secure, _ = program("exp", x, using).secure()
+    assert np.abs(secure - np.exp(x)).max() <= using.error + 2.0**-13 * np.exp(4.75)
+
+
 def test_a_series_times_its_argument() -> None:
     series = Series(16.0, (1, 2), (0.5, 0.25), (0.0, 0.125))
     wave = piecewise(series=series, gates=(-1.0,), domain=(-8.0, 8.0), times_argument=True)
@@ -180,7 +193,9 @@ def test_steps_have_constants_alone() -> None:
     assert np.abs(secure - steps.evaluate(x)).max() == 0.0
 
 
-@pytest.mark.parametrize("interval", [(-3.0, 2.0), (-40.0, 5.0), (-9.0, -7.0), (20.0, 30.0), (-1e-3, 1e-3)])
+@pytest.mark.parametrize(
+    "interval", [(-3.0, 2.0), (-40.0, 5.0), (-9.0, -7.0), (20.0, 30.0), (-60.0, -58.0), (-1e-3, 1e-3)]
+)
 def test_an_exponential_is_accurate_relative_to_the_largest(interval: tuple[float, float]) -> None:
     x = np.linspace(*interval, 501)
     case = program("exp", x)

@@ -199,3 +199,10 @@ def test_colliding_streams_are_refused_when_compiling(monkeypatch: pytest.Monkey
     with pytest.raises(MpccError) as caught:
         plan.to_json(linked)
     assert caught.value.code == "MPC-S014"
+
+
+def test_arguments_of_powers_that_are_lost_in_their_rounding_are_refused() -> None:
+    with pytest.raises(MpccError) as caught:
+        lowered(lambda b, v: b.emit("reciprocal", v, hint="y"), np.linspace(1e-6, 2e-6, 8))
+    assert caught.value.code == "MPC-P016"
+    assert "epsilon" in str(caught.value)

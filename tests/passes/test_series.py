@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from mpcc.passes.approximations.functions import FUNCTIONS
 from mpcc.passes.approximations.piecewise import Piecewise, Series
-from mpcc.passes.approximations.series import fit_series, rounding_error
+from mpcc.passes.approximations.series import _forms, _Problem, fit_series, rounding_error
 
 SLOPED = ("gelu_none", "gelu_tanh", "silu", "softplus", "tanh", "sigmoid", "erf")
 CASES = [
@@ -88,6 +89,19 @@ def test_fits_are_short(name: str, low: float, high: float, max_error: float, mo
     waves = fit_series(name, low, high, max_error).series
     assert waves is not None
     assert len(waves.harmonics) <= most
+
+
+def test_forms_are_left_out_only_where_no_count_reaches_the_error() -> None:
+    reached = left_out = 0
+    for form in _forms("gelu_none", -5.0, 6.0):
+        problem = _Problem(form, 10)
+        for count, error in product(range(1, 11), (1e-2, 1e-3, 1e-4)):
+            possible = problem.possible(count, error)
+            fits = problem.minimax(count, error).error <= error
+            assert possible or not fits
+            reached, left_out = reached + fits, left_out + (not possible)
+    assert reached > 50
+    assert left_out > 50
 
 
 def test_an_even_function_keeps_cosines_and_an_odd_one_sines() -> None:

@@ -221,6 +221,10 @@ def test_a_row_far_from_its_mean_is_refused_by_name() -> None:
     assert caught.value.code == "MPC-P021"
     assert "22.5" in str(caught.value)  # 12 less the mean, with the safety factor
     check(lowered_form(EXACT, x), EXACT.evaluate(x), 2e-4)
+    with pytest.raises(MpccError) as caught:
+        lowered_form(MEAN, 1e4 * x)
+    assert caught.value.code == "MPC-P021"
+    assert "off by 1, " in str(caught.value)  # no more than that
 
 
 def test_forms_that_cannot_be_computed_are_refused() -> None:

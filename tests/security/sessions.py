@@ -13,6 +13,7 @@ import onnx
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.ir.parser import parse
 from mpcc.ir.program import Program
+from mpcc.passes.approximations.parse import BEST
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.dealer import Dealing
@@ -26,8 +27,8 @@ Arrays = dict[str, np.ndarray]
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def compiled(model: Path, output: Path, ranges: Path | None = None) -> Path:
-    compile_model(Request(model, output, ranges=ranges), lambda line: None)
+def compiled(model: Path, output: Path, ranges: Path | None = None, preset: str = BEST) -> Path:
+    compile_model(Request(model, output, ranges=ranges, preset=preset), lambda line: None)
     return output
 
 

@@ -71,7 +71,7 @@ def _around_mean(
         raise MpccError(
             "MPC-P021",
             f"rows of scores reach {bound:.3g} above their mean: around it, probabilities would be off by "
-            f"{lost / smallest:.2g}, and {MEAN_ERROR:g} is allowed",
+            f"{lost / max(smallest, lost):.2g}, and {MEAN_ERROR:g} is allowed",
             where=context.place,
             remedy="centre these rows by their maximum, as --softmax exact does, or let the compiler choose: "
             "--softmax best",

@@ -19,11 +19,12 @@ from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Sharing, Visibility
 from mpcc.passes.approximations.softmax import OdeSoftmax
 from mpcc.passes.lower.context import Context, Lowered, bits_for, ring_of
-from mpcc.passes.lower.products import comparison, selected, times_constant
+from mpcc.passes.lower.products import comparison, known, selected, times_constant
 from mpcc.passes.lower.softmax.masks import Mask
 
 CLIP_FRACTION = 10  # where clipping starts matters little: the clipped score is continuous there
 UNIT = Range(0.0, 1.0)
+OVERSHOT = Range(-2.0, 2.0)  # what the last step may reach for scores beyond an end that is not clipped
 PROBABILITY_BITS = 11  # significant bits of 1 / n, where a row starts,
 FEWEST_BITS = 16  # and fraction bits of short rows
 STEP_FRACTION = 17  # of s and <g, s>
@@ -33,25 +34,29 @@ def lower_ode(context: Context, operation: Operation, form: OdeSoftmax, scores: 
     raw = context.internal(operation.result, "scores")
     context.use(operation, form, raw.low, raw.high)
     context.rely(scores, raw.symmetric())
-    span = Range(0.0, (form.high - form.low) / form.steps)
     part, clipped = np.asarray(1.0 / form.steps), _clipped(context, form, scores, raw)
+    extent = known(context, clipped)
+    span = Range(extent.low / form.steps, extent.high / form.steps)
     step = times_constant(context, clipped, part, Visibility.PUBLIC, span)
     step = context.at_fraction(step, min(ring_of(step).fraction, STEP_FRACTION))
     fraction = max(FEWEST_BITS, PROBABILITY_BITS + (mask.length - 1).bit_length())
     start = mask.distribution(fraction)
     public = ring_of(start).sharing is Sharing.PUBLIC
     g = _public_step(context, start, step) if public else start
-    for _ in range(form.steps - int(public)):
-        g = _step(context, g, step, fraction)
+    for index in range(int(public), form.steps):
+        g = _step(context, g, step, fraction, index == form.steps - 1)
     if mask.has_empty("uniform"):
         g = context.emit("add", g, mask.empty(fraction, 1.0 / mask.length), extent=UNIT)
     return Lowered(g)
 
 
 def _clipped(context: Context, form: OdeSoftmax, scores: Value, raw: Range) -> Value:
-    """The scores clipped to [low, high], less low: three ticks, or none where they lie within."""
+    """The scores clipped to [low, high], less low: three ticks, or none where they lie within.
+
+    Only an end that calibration reached is clipped; scores up to the largest magnitude are held at both.
+    """
     fraction = min(ring_of(scores).fraction, context.formats.activation)
-    reach = Range(raw.low - form.low, raw.high - form.low)
+    reach = Range(-raw.magnitude - form.low, raw.magnitude - form.low)
     moved = context.emit(
         "add",
         context.at_fraction(scores, fraction),
@@ -59,9 +64,13 @@ def _clipped(context: Context, form: OdeSoftmax, scores: Value, raw: Range) -> V
         extent=reach,
     )
     width = form.high - form.low
-    thresholds = [t for t, outside in ((0.0, reach.low < 0.0), (width, reach.high > width)) if outside]
+    outside = ((0.0, raw.low < form.low), (width, raw.high > form.high))
+    thresholds = [t for t, reached in outside if reached]
     if not thresholds:
         return moved
+    held = Range(
+        0.0 if 0.0 in thresholds else min(0.0, reach.low), width if width in thresholds else reach.high
+    )
     compared = min(fraction, CLIP_FRACTION)
     bits = math.ceil(math.log2((reach.magnitude + width) * 2**compared + 1)) + 1
     below = context.emit(
@@ -80,7 +89,7 @@ def _clipped(context: Context, form: OdeSoftmax, scores: Value, raw: Range) -> V
         context.opened(moved, fraction, bits_for(reach, fraction)),
         below,
         (0 if width in thresholds else 1, *signs),
-        Range(0.0, width),
+        held,
     )
     if width not in thresholds:
         return inside
@@ -93,7 +102,7 @@ def _clipped(context: Context, form: OdeSoftmax, scores: Value, raw: Range) -> V
         fractions=(fraction,),
         extent=Range(0.0, width),
     )
-    return context.emit("add", inside, above, extent=Range(0.0, width))
+    return context.emit("add", inside, above, extent=held)
 
 
 def _public_step(context: Context, start: Value, step: Value) -> Value:
@@ -109,7 +118,10 @@ def _public_step(context: Context, start: Value, step: Value) -> Value:
     return context.emit("add", start, context.at_fraction(change, fraction), extent=UNIT)
 
 
-def _step(context: Context, g: Value, step: Value, fraction: int) -> Value:
+def _step(context: Context, g: Value, step: Value, fraction: int, last: bool) -> Value:
+    """g + (s - <g, s>) g. The last one is rounded as a whole: who uses it may want a wide ring, which a
+    truncation gives it; the steps before must not be asked for it.
+    """
     shape, step_fraction = ring_of(step).shape, ring_of(step).fraction
     span = ring_of(step).range
     assert span is not None
@@ -120,6 +132,9 @@ def _step(context: Context, g: Value, step: Value, fraction: int) -> Value:
     mean = context.at_fraction(mean, step_fraction)
     taken = _times(context, opened, context.opened(mean, step_fraction, bits_for(span, step_fraction)))
     change = context.emit("sub", weighted, taken, extent=UNIT.symmetric())
+    if last:
+        total = context.emit("add", context.at_fraction(g, ring_of(change).fraction), change, extent=OVERSHOT)
+        return context.at_fraction(total, fraction)
     return context.emit("add", g, context.at_fraction(change, fraction), extent=UNIT)
 
 

@@ -20,13 +20,13 @@ def lower_quad(
 ) -> Lowered:
     raw = context.internal(operation.result, "scores")
     context.use(operation, form, raw.low, raw.high)
+    context.rely(scores, raw.symmetric())
     total = _sums(context, operation, form, mask)
     # the error of a square is relative to its root, so that of a probability to the root of the sum
     fraction = context.formats.activation + max(0, -math.floor(math.log2(total.low) / 2))
-    reach = Range(raw.low + form.constant, raw.high + form.constant)
+    reach = Range(form.constant - raw.magnitude, form.constant + raw.magnitude)
     constant = context.public(np.asarray(form.constant), fraction)
     moved = context.emit("add", context.at_fraction(scores, fraction), constant, extent=reach)
-    context.rely(moved, reach.symmetric())
     operands = [context.opened(moved, fraction, bits_for(reach, fraction))]
     factors: tuple[str, ...] = ("polynomial",)
     coefficients: tuple[tuple[int, ...], ...] = (SQUARE,)

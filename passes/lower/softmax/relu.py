@@ -37,7 +37,7 @@ def lower_relu_softmax(
     bits = math.ceil(math.log2(reach.magnitude * 2**fraction + 1)) + 2
     negative = context.emit("open_bits", comparison(context, narrow, bits, (0,)))
     opened = context.opened(narrow, fraction, bits_for(reach, fraction))
-    weights = selected(context, opened, negative, (1, -1), Range(0.0, largest))
+    weights = selected(context, opened, negative, (1, -1), Range(0.0, raw.magnitude))
     spread = mask.distribution(fraction, form.epsilon)
-    weights = context.emit("add", weights, spread, extent=Range(0.0, largest + form.epsilon))
+    weights = context.emit("add", weights, spread, extent=Range(0.0, raw.magnitude + form.epsilon))
     return divided(context, operation, form, weights, mask, total)

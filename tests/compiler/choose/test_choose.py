@@ -14,7 +14,7 @@ from mpcc.compiler.backend.emit import APPROXIMATIONS_NAME, Compiled
 from mpcc.compiler.calibrate import calibrate
 from mpcc.compiler.choose.choose import Choices, Judge
 from mpcc.compiler.choose.probe import Probes
-from mpcc.compiler.choose.uses import OWN, uses
+from mpcc.compiler.choose.uses import OWN, unused, uses
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS
 from mpcc.compiler.driver import Request, compile_model, widened
@@ -22,7 +22,7 @@ from mpcc.compiler.frontend import import_model
 from mpcc.compiler.frontend.check import session
 from mpcc.compiler.inspect import inspect_command
 from mpcc.compiler.simulate import simulate
-from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.diagnostics import MpccError, MpccErrors
 from mpcc.ir.program import Program
 from mpcc.passes.approximations.plan import Plan
 from mpcc.passes.lower import Formats
@@ -129,7 +129,30 @@ def test_the_compilers_own_fits_can_be_asked_for_by_kind(own: str) -> None:
     assert all(len(c.options) > 1 for c in found)
 
 
-def compiled(folder: Path, **options: float) -> Compiled:
+def test_every_layer_is_named_where_no_fit_of_the_kind_asked_for_does() -> None:
+    with pytest.raises(MpccErrors) as caught:
+        choices(gelu="lookup")
+    assert [(e.code, e.where) for e in caught.value.errors] == [
+        ("MPC-P026", "node_gelu"),
+        ("MPC-P026", "node_gelu_1"),
+    ]
+    assert "--approximate gelu=best" in caught.value.remedy
+
+
+def test_what_is_far_off_is_taken_only_where_it_is_asked_for() -> None:
+    tried = {o.approximation.name for c in choices(1e-1).choices for o in c.options}
+    assert not tried & {"ode", "2quad", "2relu", "quad"}
+    assert {"bumblebee", "bolt"} <= tried
+
+
+def test_functions_that_the_model_does_not_compute_are_said() -> None:
+    assert unused(["gelu", "power", "layer_norm"], {"gelu", "layer_norm"}) == []
+    (silu, exp) = unused(["silu", "gelu", "exp"], {"gelu", "softmax"})
+    assert "the model has no silu" in silu
+    assert "a file of kind softmax" in exp
+
+
+def compiled(folder: Path, **options: float | str) -> Compiled:
     request = Request(MODEL, folder / "p", samples=[sample()], **options)  # type: ignore[arg-type]
     return compile_model(request, lambda line: None)
 
@@ -153,6 +176,7 @@ def test_the_file_and_the_table(tmp_path: Path) -> None:
         assert node["runner_up"]["approximation"] != node["chosen"]["approximation"]
     text = inspect_command(program, None, html=False)
     assert "Approximations, chosen for lan" in text
+    assert "not counted" not in text
     assert "for --max-error 0.05" in text
     (expected,) = session(str(MODEL)).run([o.name for o in result.imported.outputs][:1], sample())
     name = result.imported.outputs[0].name
@@ -176,6 +200,19 @@ def test_a_program_that_is_worse_than_predicted_is_refused(tmp_path: Path) -> No
         check_error(result, Request(MODEL, tmp_path / "p", samples=[sample()]), 1e-9)
     assert caught.value.code == "MPC-C012"
     assert not (tmp_path / "p").exists()
+
+
+def test_an_error_of_replaced_functions_is_said_to_be_theirs(tmp_path: Path) -> None:
+    result = compiled(tmp_path, preset="mpcformer", max_error=0.05)
+    with pytest.raises(MpccError) as caught:
+        check_error(result, Request(MODEL, tmp_path / "p", samples=[sample()], max_error=0.05), 0.05)
+    assert caught.value.code == "MPC-C012"
+    assert "softmax (2quad), gelu (quad)" in caught.value.remedy
+
+
+def test_the_predicted_error_says_that_replaced_functions_are_not_in_it(tmp_path: Path) -> None:
+    compiled(tmp_path, preset="mpcformer")
+    assert "functions that are replaced not counted" in inspect_command(tmp_path / "p", None, html=False)
 
 
 def test_names_that_do_not_exist_are_refused_before_anything_else(tmp_path: Path) -> None:
