@@ -135,9 +135,8 @@ def calibrate(
             "give real inputs with --calibrate",
         )
     by_tensor: dict[str, list[str]] = {}
-    for name, tensor in imported.tensor_names.items():
-        if not replaced:
-            by_tensor.setdefault(tensor, []).append(name)
+    for name, tensor in () if replaced else imported.tensor_names.items():
+        by_tensor.setdefault(tensor, []).append(name)
     types = {v.name: v.type for o in imported.program.operations for v in o.results}
     tensors = [t for t, names in by_tensor.items() if getattr(types[names[0]], "dtype", "") == "float"]
     original = session(with_extra_outputs(model_path, tensors).SerializeToString())

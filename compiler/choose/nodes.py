@@ -12,6 +12,7 @@ from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES
 from mpcc.ir.dialects.tensor import TensorOperation
 from mpcc.ir.program import Operation, Program, Stage, Value
+from mpcc.passes.lower.activations import function_of
 
 ELEMENTWISE = ("gelu", "silu", "tanh", "sigmoid", "erf", "softplus", "exp", "reciprocal", "rsqrt", "sqrt")
 NORMS = ("layer_norm", "rms_norm", "l2_normalize")
@@ -43,7 +44,7 @@ class Node:
     @property
     def function(self) -> str:
         """The kind, and for gelu which of the two."""
-        return f"gelu_{self.operation.attributes['approximate']}" if self.kind == "gelu" else self.kind
+        return function_of(self.operation)
 
     @property
     def alike(self) -> tuple[object, ...]:

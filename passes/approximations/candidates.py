@@ -17,9 +17,9 @@ from mpcc.ir.types import Range
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.functions import FUNCTIONS
 from mpcc.passes.approximations.lookup import lookup
-from mpcc.passes.approximations.minimax import ARGUMENT_FRACTION, DEGREES, fit_segments
+from mpcc.passes.approximations.minimax import DEGREES, fit_segments
 from mpcc.passes.approximations.piecewise import Piecewise
-from mpcc.passes.approximations.rounding import polynomial_format, segments
+from mpcc.passes.approximations.rounding import ARGUMENT_FRACTION, polynomial_format, segments
 from mpcc.passes.approximations.saturate import saturated_series
 from mpcc.passes.approximations.series import fit_series
 from mpcc.passes.approximations.tails import tail, tail_start

@@ -14,13 +14,12 @@ from mpcc.passes.approximations.functions import FUNCTIONS, Array, Function
 from mpcc.passes.approximations.inverse import POWERS, InversePower, PowerSegments, instance
 from mpcc.passes.approximations.lookup import Lookup
 from mpcc.passes.approximations.piecewise import Piecewise
-from mpcc.passes.approximations.rounding import polynomial_format
+from mpcc.passes.approximations.rounding import ARGUMENT_FRACTION, polynomial_format
 from mpcc.passes.approximations.softmax import SoftmaxForm
 
 POINTS = 40_001
 WIDE = 32.0  # how far the dense grid goes where the domain is infinite
 FAR = 1e6  # how far some points go beyond it
-ARGUMENT_FRACTION = 13  # fraction bits of activations
 ROW = 128  # scores of a row whose softmax is measured
 LEVELS = 65  # scores tried for either level of a row
 POWER_RANGE = (1.0, 1024.0)

@@ -12,11 +12,10 @@ from mpcc.passes.approximations.equalise import Segments, Target, equalised
 from mpcc.passes.approximations.functions import FUNCTIONS
 from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.approximations.remez import points
-from mpcc.passes.approximations.rounding import polynomial_format
+from mpcc.passes.approximations.rounding import ARGUMENT_FRACTION, polynomial_format
 from mpcc.passes.approximations.tails import tail
 
 DEGREES = range(1, 7)  # up to the third power one opening does, up to the sixth two
-ARGUMENT_FRACTION = 13  # fraction bits of activations
 ROUNDINGS = 8  # a format of rounded coefficients may be coarser, and round again
 DENSE = 1025  # points of a segment where the error is measured,
 MARGIN = 1.001  # of the error between them

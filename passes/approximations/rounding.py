@@ -23,6 +23,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 from mpcc.passes.approximations.functions import Array
 from mpcc.passes.approximations.piecewise import Piecewise
 
+ARGUMENT_FRACTION = 13  # fraction bits of activations
 RESULT_BITS = 62  # integer and fraction bits of the result: a ring of 64 without sign and slack
 ROUNDING_ERROR = 2.0**-15  # that rounding the coefficients may add, or a quarter of what the arguments' does
 COARSE_ERROR = 2.0**-9  # that both may add, where values are beyond 1 relative to the largest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,7 @@ from mpcc.passes.approximations.series import fit_series
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
 from mpcc.passes.lower.lookup import looked_up
 from mpcc.passes.lower.polynomial import image, polynomial, reached, segment_bits
-from mpcc.passes.lower.products import comparison, open_for_product, selected, times_constant, with_range
+from mpcc.passes.lower.products import rectified, times_constant, with_range
 from mpcc.passes.lower.series import gated_series, series_times_argument, sine_series
 
 MAX_ERROR = 1e-4  # on a radius up to 12; wider series are allowed more, their harmonics are dealt
@@ -143,8 +142,4 @@ def lower_relu(context: Context, operation: Operation) -> Lowered:
     fraction = min(ring_of(x).fraction, context.formats.activation)
     x = with_range(context, x, extent)
     context.rely(x, extent.symmetric())
-    narrow = context.at_fraction(x, fraction)
-    bits = math.ceil(math.log2(extent.magnitude * 2**fraction + 1)) + 2
-    negative = context.emit("open_bits", comparison(context, narrow, bits, (0,)))
-    result = Range(0.0, max(extent.high, 0.0))
-    return Lowered(selected(context, open_for_product(context, x, fraction), negative, (1, -1), result))
+    return Lowered(rectified(context, x, extent, fraction, Range(0.0, max(extent.high, 0.0))))

@@ -9,6 +9,7 @@ import numpy as np
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Sharing
+from mpcc.passes.approximations.inverse import POWERS
 from mpcc.passes.approximations.lookup import Lookup
 from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.lower.activations import by_approximation
@@ -25,17 +26,16 @@ from mpcc.passes.lower.products import (
 )
 
 FEWEST_UNITS = 8.0  # of the last place, in the smallest argument of a power
-EXPONENTS = {"reciprocal": -1.0, "rsqrt": -0.5, "sqrt": 0.5}
 
 
-@lowers(*EXPONENTS)
+@lowers(*POWERS)
 def lower_power(context: Context, operation: Operation) -> Lowered:
     """By a recipe for powers, or as any function of one variable over a range of few magnitudes."""
     extent = positive(context, operation.operands[0])
     planned = context.plan.get(operation.result.name)
     if isinstance(planned, Piecewise | Lookup):
         return Lowered(by_approximation(context, operation, planned))
-    x, exponent = _fine(context, operation.operands[0], extent), EXPONENTS[operation.kind]
+    x, exponent = _fine(context, operation.operands[0], extent), POWERS[operation.kind]
     return Lowered(inverse_power(context, operation, x, exponent, extent, recipe_of(context, operation)))
 
 

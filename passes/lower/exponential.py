@@ -14,6 +14,7 @@ from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
 from mpcc.passes.lower.softmax.exponentials import (
     EXPONENT_FRACTION,
     EXPONENTIAL_FRACTION,
+    by_protocol,
     exponential,
     protocol_bits,
 )
@@ -56,11 +57,5 @@ def _reach(form: ExponentialProtocol) -> float:
 
 def _unclipped(context: Context, form: ExponentialProtocol, argument: Value, fraction: int) -> Value:
     """Of arguments that surely are within the protocol's domain: two ticks."""
-    values = context.emit(
-        "exponential",
-        argument,
-        bits=protocol_bits(form),
-        fraction=EXPONENTIAL_FRACTION,
-        extent=Range(0.0, 1.0),
-    )
+    values = by_protocol(context, form, argument)
     return context.emit("truncate", values, bits=EXPONENTIAL_FRACTION - fraction, extent=Range(0.0, 1.0))

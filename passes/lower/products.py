@@ -115,6 +115,14 @@ def comparison(context: Context, share: Value, bits: int, thresholds: tuple[int,
     return context.emit("less_than", share, bits=bits, width=width, thresholds=thresholds)
 
 
+def rectified(context: Context, share: Value, extent: Range, fraction: int, result: Range) -> Value:
+    """max(share, 0) at `fraction` bits, for a share within `extent`; its own range is `result`."""
+    bits = math.ceil(math.log2(extent.magnitude * 2**fraction + 1)) + 2
+    below = comparison(context, context.at_fraction(share, fraction), bits, (0,))
+    negative = context.emit("open_bits", below)
+    return selected(context, open_for_product(context, share, fraction), negative, (1, -1), result)
+
+
 def relative_fraction(extent: Range, bits: int = RELATIVE_BITS) -> int:
     """Fraction bits that give the smallest value of a positive range `bits` significant bits."""
     return bits - math.floor(math.log2(extent.low))

@@ -14,17 +14,16 @@ import numpy as np
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.piecewise import Piecewise, Series
-from mpcc.passes.approximations.rounding import slope_fraction
+from mpcc.passes.approximations.rounding import ARGUMENT_FRACTION, slope_fraction
+from mpcc.passes.approximations.series import DEALT_FRACTION
 from mpcc.passes.lower.context import Context, bits_for, ring_of
 from mpcc.passes.lower.polynomial import segmented, spanned
 
-ARGUMENT_FRACTION = 13
 ARGUMENT_BITS = 21  # of a reduced argument; the table of cosines has 2^18 entries
 SCALE_FRACTION = 17  # of the factor that makes a period a power of two
 AMPLITUDE_FRACTION = 28
 AMPLITUDE_BITS = 30  # of an amplitude with its fraction, as the kernel's products allow
 PUBLIC_FRACTION = 16
-SECRET_FRACTION = 15
 WAVE_FRACTION = 16  # of a series that is opened for a product
 GATE_FRACTION = 14  # of what multiplies it, at most
 WIDEST = 62  # integer and fraction bits of a product
@@ -51,7 +50,7 @@ def sine_series(context: Context, x: Value, series: Series, factor: float = 1.0)
         amplitudes=tuple(round(a * 2.0**amplitude_fraction) for a in amplitudes),
         amplitude_fraction=amplitude_fraction,
         public_fraction=PUBLIC_FRACTION,
-        secret_fraction=SECRET_FRACTION,
+        secret_fraction=DEALT_FRACTION,
         extent=_amplitude(series, abs(factor)),
     )
 

@@ -44,10 +44,16 @@ def protocol_error(form: ExponentialProtocol) -> float:
     return 2.0 * 2.0 ** -((EXPONENTIAL_FRACTION - growth) // 2)
 
 
+def by_protocol(context: Context, form: ExponentialProtocol, argument: Value) -> Value:
+    """exp of arguments within the protocol's domain, at EXPONENTIAL_FRACTION: one tick."""
+    bits, extent = protocol_bits(form), Range(0.0, 1.0)
+    return context.emit("exponential", argument, bits=bits, fraction=EXPONENTIAL_FRACTION, extent=extent)
+
+
 def exponential(context: Context, form: Exponential, argument: Value, low: float, fraction: int) -> Value:
     """Weights with `fraction` fraction bits, within [0, 1], of arguments in [low, 0) at EXPONENT_FRACTION."""
     if isinstance(form, ExponentialProtocol):
-        return _by_protocol(context, form, argument, low, fraction)
+        return _clipped_protocol(context, form, argument, low, fraction)
     if isinstance(form, Limit):
         return _by_squaring(context, form, argument, low, fraction)
     reach = reached(form, Range(low, 0.0))
@@ -58,18 +64,11 @@ def exponential(context: Context, form: Exponential, argument: Value, low: float
     )
 
 
-def _by_protocol(
+def _clipped_protocol(
     context: Context, form: ExponentialProtocol, argument: Value, low: float, fraction: int
 ) -> Value:
     """Three ticks, the comparison beside the exponential."""
-    exponentials = context.emit(
-        "exponential",
-        argument,
-        bits=protocol_bits(form),
-        fraction=EXPONENTIAL_FRACTION,
-        extent=Range(0.0, 1.0),
-    )
-    weight = context.opened(exponentials, fraction, fraction + WEIGHT_ROOM)
+    weight = context.opened(by_protocol(context, form, argument), fraction, fraction + WEIGHT_ROOM)
     return context.emit(
         "product",
         weight,

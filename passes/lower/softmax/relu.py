@@ -9,8 +9,8 @@ import math
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.softmax import ReluSoftmax
-from mpcc.passes.lower.context import Context, Lowered, bits_for
-from mpcc.passes.lower.products import comparison, selected
+from mpcc.passes.lower.context import Context, Lowered
+from mpcc.passes.lower.products import rectified
 from mpcc.passes.lower.softmax.masks import Mask
 from mpcc.passes.lower.softmax.weights import divided, sums, weight_fraction
 
@@ -34,10 +34,7 @@ def lower_relu_softmax(
     reach = Range(min(0.0, raw.low) - penalty, max(0.0, raw.high))
     narrow = context.at_fraction(mask.penalised(scores, penalty), fraction)
     narrow = context.emit("reinterpret", narrow, fraction=fraction, extent=reach)
-    bits = math.ceil(math.log2(reach.magnitude * 2**fraction + 1)) + 2
-    negative = context.emit("open_bits", comparison(context, narrow, bits, (0,)))
-    opened = context.opened(narrow, fraction, bits_for(reach, fraction))
-    weights = selected(context, opened, negative, (1, -1), Range(0.0, raw.magnitude))
+    weights = rectified(context, narrow, reach, fraction, Range(0.0, raw.magnitude))
     spread = mask.distribution(fraction, form.epsilon)
     weights = context.emit("add", weights, spread, extent=Range(0.0, raw.magnitude + form.epsilon))
     return divided(context, operation, form, weights, mask, total)
