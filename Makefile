@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := ir passes compiler runtime codegen_templates
-SOURCES := pyproject.toml CMakeLists.txt $(wildcard examples/digits/*.onnx examples/digits/*.npz) \
+SOURCES := pyproject.toml CMakeLists.txt $(wildcard examples/digits_moe/*.onnx examples/digits_moe/*.npz) \
 	$(shell find $(ROOMS) -type f ! -name '*.pyc' ! -name '*.so')
 TOOLS := PYTHON=$(abspath $(BIN)/python) PATH="$(abspath $(BIN)):$$PATH"
 PYTEST := $(BIN)/python -m pytest -q -n auto
@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -q -n auto
 .PHONY: help demo test lint types smoke slow sanitize kernels format clean
 
 help:
-	@echo "make demo      compile the bundled digit classifier, run both parties, compare with onnxruntime"
+	@echo "make demo      compile the bundled mixture of experts, run both parties, compare with onnxruntime"
 	@echo "make test      lint, types and every test (about four minutes on two cores)"
 	@echo "make smoke     the quick tests, under a minute"
 	@echo "make lint, types, slow, sanitize    the other parts of make test"

@@ -41,11 +41,15 @@ def check_error(compiled: Compiled, request: Request, limit: float) -> None:
         raise MpccError(
             "MPC-C012",
             f"the program's outputs differ by {error:.3g} from onnxruntime's, --max-error allows {limit:g}",
-            remedy=_remedy(compiled.approximations),
+            remedy=_remedy(compiled.approximations, compiled.experts),
         )
 
 
-def _remedy(choices: dict[str, Any]) -> str:
+def _remedy(choices: dict[str, Any], experts: dict[str, Any]) -> str:
+    if not all(layer["exact"] for layer in experts.get("layers", ())):
+        return (
+            "give experts more slots with --moe-capacity, leave --moe dispatch out, or allow a larger error"
+        )
     replaced = {
         f"{n['kind']} ({n['chosen']['approximation']['name']})": None
         for n in choices["nodes"]

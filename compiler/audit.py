@@ -14,6 +14,8 @@ from typing import Any
 from mpcc.codegen_templates import render
 from mpcc.compiler.backend.emit import party_text
 from mpcc.compiler.backend.split import split
+from mpcc.compiler.choose.experts.record import read_experts
+from mpcc.compiler.choose.experts.text import public_lines
 from mpcc.compiler.cost.model import operation_cost
 from mpcc.compiler.disclosures import openings
 from mpcc.compiler.dumps import read_share_program
@@ -52,7 +54,7 @@ def audit(prog: Path) -> str:
 
 def statement(prog: Path, manifest: dict[str, Any], program: Program) -> dict[str, Any]:
     """What the template shows."""
-    opened = openings(program)
+    opened, experts = openings(program), read_experts(prog)
     weights = [o for o in program.operations if o.kind == "weight"]
     linear = [o for o in program.operations if o.kind in ("linear", "gain")]
     predicted = manifest["predicted"]["bytes"]["offline"]
@@ -77,6 +79,8 @@ def statement(prog: Path, manifest: dict[str, Any], program: Program) -> dict[st
             ],
         ),
         "disclosures": opened,
+        "experts": public_lines(experts) if experts else [],
+        "capacity": any(layer["slots"] for layer in experts.get("layers", ())),
         "linear": len(linear),
         "setup": size_of(predicted["setup_party0_to_party1"]),
         "dealt": size_of(predicted["dealer_to_party1"]),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.tensor import Softmax
 from mpcc.ir.program import Operation
 from mpcc.passes.approximations.base import Approximation
+from mpcc.passes.experts.layout import Layout
 
 Interval = tuple[float, float]
 Progress = Callable[[int, int], None]
@@ -38,6 +40,7 @@ _MEASURED_INPUT = (
     "rsqrt",
     "square",
 )
+_CLAIMS = ("assign_slots", "keep_within")
 _GENERATED = 8
 ROUNDING = 1e-12  # of the largest mean square: what float64 makes of a row of zeros
 
@@ -51,10 +54,12 @@ class Calibration:
     which is what one can subtract without knowing the mask), `score_minus_max` (kept), `row_sum` (of
     exp(score - max) over kept), `row_mean` and `row_variance` (kept). layer_norm: `centred`, `variance` (no
     epsilon). rms_norm: `mean_square`; l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations:
-    `input`. Rows without any kept position are left out, and of squares the rows of zeros.
+    `input`; assign_slots, keep_within: `dropped`, the share of a sample's choices. Rows without any kept
+    position are left out, and of squares the rows of zeros.
 
     `chosen`: the names of the approximations that a compilation chose, by value. Like the ranges they follow
-    from model and samples, and are public.
+    from model and samples, and are public. `layouts`: how its mixtures of experts were computed when the
+    ranges were measured, by value.
     """
 
     ranges: dict[str, Interval] = field(default_factory=dict)
@@ -62,6 +67,7 @@ class Calibration:
     samples: int = 0
     warnings: tuple[str, ...] = ()
     chosen: dict[str, str] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads back; numbers in full precision."""
@@ -70,6 +76,11 @@ class Calibration:
             "ranges": self.ranges,
             "internals": self.internals,
             "chosen": self.chosen,
+            **(
+                {"layouts": {name: asdict(layout) for name, layout in self.layouts.items()}}
+                if self.layouts
+                else {}
+            ),
         }
         return json.dumps(content, indent=1, sort_keys=True)
 
@@ -84,7 +95,8 @@ class Calibration:
                 for k, inner in content["internals"].items()
             }
             chosen = {str(k): str(v) for k, v in content.get("chosen", {}).items()}
-            return cls(ranges, internals, int(content["samples"]), chosen=chosen)
+            layouts = {str(k): _layout(v) for k, v in content.get("layouts", {}).items()}
+            return cls(ranges, internals, int(content["samples"]), chosen=chosen, layouts=layouts)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MpccError(
                 "MPC-F041", f"not a file of calibrated ranges: {error}", remedy="write one with --save-ranges"
@@ -110,6 +122,11 @@ def _interval(value: object) -> Interval:
     if not low <= high:
         raise ValueError("a range is not ordered")
     return low, high
+
+
+def _layout(value: dict[str, Any]) -> Layout:
+    first, second = value["sides"]
+    return Layout(**{**value, "sides": (first, second)})
 
 
 def calibrate(
@@ -139,7 +156,7 @@ def calibrate(
         by_tensor.setdefault(tensor, []).append(name)
     types = {v.name: v.type for o in imported.program.operations for v in o.results}
     tensors = [t for t, names in by_tensor.items() if getattr(types[names[0]], "dtype", "") == "float"]
-    original = session(with_extra_outputs(model_path, tensors).SerializeToString())
+    original = session(with_extra_outputs(model_path, tensors).SerializeToString(), Path(model_path).parent)
     for sample in samples:
         _check_sample(imported.inputs, sample)
         measured = dict(zip(tensors, original.run(tensors, dict(sample)), strict=True)) if tensors else {}
@@ -157,8 +174,11 @@ def _measure(
     result: Calibration,
     replaced: Mapping[str, Approximation] | None,
 ) -> None:
-    def observe(operation: Operation, operands: list[np.ndarray], _: np.ndarray) -> None:
+    def observe(operation: Operation, operands: list[np.ndarray], y: np.ndarray) -> None:
         measure_internals(result, operation, operands)
+        if operation.kind in _CLAIMS:
+            dropped = 1.0 - y.sum() / max(1.0, operands[0].sum())
+            result.add_internal(operation.result.name, "dropped", dropped)
 
     values = evaluate(imported.program, arrays, observe=observe, replaced=replaced)
     constants = {o.result for o in imported.program.operations if o.kind == "constant"}

@@ -1,4 +1,4 @@
-"""`mpcc demo`: the bundled digit classifier, compiled, run between two parties, compared with onnxruntime."""
+"""`mpcc demo`: the bundled digit classifier, a mixture of experts, between two parties and in onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,15 +19,14 @@ from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import LocalRun, run_local
 
 # Beside this package's `compiler` folder, in a checkout and where it is installed.
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "digits"
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "digits_moe"
 SHADES = " .:-=+*#@"
 
 
 def demo(tell: Callable[[str], None]) -> None:
     """Tell what happens line by line. Raises MPC-C050 when the example's files are not installed."""
-    model, calibration, sample = (
-        EXAMPLE / name for name in ("digits.onnx", "digits_calibration.npz", "sample.npz")
-    )
+    names = ("digits_moe_top2.onnx", "digits_moe_calibration.npz", "sample.npz")
+    model, calibration, sample = (EXAMPLE / name for name in names)
     for path in (model, calibration, sample):
         if not path.is_file():
             raise MpccError(

@@ -30,9 +30,9 @@ DISCLOSURES = {
         "the receiver sees a one-time pad; the shares themselves stay",
     ),
     "less_than": Disclosure(
-        "x - a mod 2^j, then the bits that enter its carry, xor r",
-        "a, j uniform bits an element, and one fresh bit r for each bit opened",
-        "both are one-time pads; the result stays shared",
+        "the bits that enter its carry, xor r (x itself was opened under its mask before)",
+        "r, one fresh uniform bit for each bit opened, nobody knows it",
+        "the bits are one-time pads; the result stays shared",
     ),
     "row_reaches": Disclosure(
         "q - a mod 2^j, then the counts minus c",

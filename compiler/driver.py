@@ -15,6 +15,9 @@ import numpy as np
 from mpcc.compiler.backend.emit import Compiled, emit
 from mpcc.compiler.calibrate import Calibration, Progress, calibrate, generate_samples
 from mpcc.compiler.choose.choose import Judge
+from mpcc.compiler.choose.experts.choose import ExpertsChoice, choose_experts
+from mpcc.compiler.choose.experts.record import record as experts_record
+from mpcc.compiler.choose.experts.request import ExpertsRequest
 from mpcc.compiler.choose.probe import Probes
 from mpcc.compiler.choose.record import record
 from mpcc.compiler.choose.uses import Uses, unused, uses
@@ -30,6 +33,7 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.parse import BEST
+from mpcc.passes.experts.expand import expand_experts
 from mpcc.passes.lower import Formats
 from mpcc.passes.pipeline import Lower, pipeline, run
 
@@ -56,6 +60,7 @@ class Request:
     preset: str = BEST
     approximations: dict[str, str] = field(default_factory=dict)  # by function, above the preset
     max_error: float | None = None
+    experts: ExpertsRequest = field(default_factory=ExpertsRequest)
 
 
 def compile_model(request: Request, tell: Tell, progress: Progress = lambda done, total: None) -> Compiled:
@@ -68,27 +73,36 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
+    given = Calibration.from_json(request.ranges.read_text(encoding="utf-8")) if request.ranges else None
+    experts = choose_experts(
+        imported.program, request.experts, request.formats, request.network, given.layouts if given else None
+    )
+    computed = _with_layouts(imported, experts)
+    if experts:
+        dumps.append(("experts", computed.program))
     tell("calibrating")
     samples = split_samples(imported.inputs, request.samples) if request.samples else None
-    calibration = _calibration(request, imported, samples, wanted, progress)
+    calibration = given or _calibration(request, imported, computed, samples, wanted, progress)
     ranges, internals = widened(calibration, request.formats.safety)
     tell("choosing")
-    probes = Probes(imported.program, ranges, internals, request.formats, request.network)
+    probes = Probes(computed.program, ranges, internals, request.formats, request.network)
     inputs = samples or generate_samples(imported.inputs, seed=0)
-    judge = Judge(imported, request.model, inputs, probes, wanted, request.max_error, calibration.chosen)
+    judge = Judge(computed, request.model, inputs, probes, wanted, request.max_error, calibration.chosen)
     choices = judge.choices()
     tell("lowering")
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
     lowering = Lower(ranges, internals, reveals, request.formats, plan=choices.plan)
     passes = pipeline(lowering, request.check_ranges)
-    program = run(passes, imported.program, lambda name, program: dumps.append((name, program)))
+    program = run(passes, computed.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
     cost = cost_of(program)
     compiled = Compiled(
         imported=imported,
         program=program,
         dumps=dumps,
-        ranges=replace(calibration, chosen=choices.taken).to_json(),
+        ranges=replace(
+            calibration, chosen=choices.taken, layouts={c.value: c.taken.layout for c in experts}
+        ).to_json(),
         cost=cost,
         prediction=predict(program, cost, request.network),
         options=_options(request),
@@ -96,6 +110,9 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
         model_path=str(request.model.absolute()),
         shares=lowering.shares,
         approximations=record(choices, request.network),
+        experts=experts_record(
+            experts, request.network, calibration.internals, not (request.samples or given)
+        ),
     )
     _write(compiled, request.output)
     kinds = {c.node.kind for c in choices.choices}
@@ -117,17 +134,29 @@ def widened(calibration: Calibration, safety: float) -> tuple[dict[str, Range], 
     return ranges, internals
 
 
+def _with_layouts(imported: Imported, choices: Sequence[ExpertsChoice]) -> Imported:
+    """The model with its mixtures of experts in the operations that compute them.
+
+    Where a layout drops what the model does not, nothing after it equals the model's tensors: then none is
+    taken for one, and all values are measured on the program.
+    """
+    if not choices:
+        return imported
+    program = expand_experts(imported.program, {c.value: c.taken.layout for c in choices})
+    names = imported.tensor_names if all(c.exact for c in choices) else {}
+    return replace(imported, program=program, tensor_names=names)
+
+
 def _calibration(
     request: Request,
     imported: Imported,
+    computed: Imported,
     samples: list[dict[str, np.ndarray]] | None,
     wanted: Uses,
     progress: Progress,
 ) -> Calibration:
-    if request.ranges is not None:
-        return Calibration.from_json(request.ranges.read_text(encoding="utf-8"))
-    replaced = wanted.replaced(imported.program)
-    calibration = calibrate(imported, request.model, samples, progress=progress, replaced=replaced)
+    replaced = wanted.replaced(computed.program)
+    calibration = calibrate(computed, request.model, samples, progress=progress, replaced=replaced)
     if samples:
         error = check_against_onnxruntime(imported, request.model, samples[0])
         outputs = [calibration.ranges[v.name] for v in imported.program.outputs.values()]
@@ -152,6 +181,8 @@ def _options(request: Request) -> dict[str, Any]:
         "approximations": {f: Path(name).name for f, name in request.approximations.items()},
         **({"max_error": request.max_error} if request.max_error is not None else {}),
         **({"check_ranges": True} if request.check_ranges else {}),
+        **({"moe": request.experts.kind} if request.experts.kind else {}),
+        **({"moe_capacity": str(request.experts.capacity)} if request.experts.capacity else {}),
     }
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mpcc.codegen_templates import render
+from mpcc.compiler.choose.experts.record import read_experts
+from mpcc.compiler.choose.experts.text import experts_table
 from mpcc.compiler.choose.table import choices_table, read_choices
 from mpcc.compiler.disclosures import openings
 from mpcc.compiler.dumps import read_dumps, stage_file
@@ -42,6 +44,7 @@ def inspect_command(prog: Path, stage: str | None, html: bool) -> str:
             "summary.txt.j2",
             **_text_values(manifest, summarise(dumps), share_stage(dumps)),
             **_choices(read_choices(prog)),
+            **_experts(read_experts(prog)),
         ).rstrip("\n")
     try:
         return str(write_report(prog, manifest, dumps, _verify_report(prog / VERIFY_NAME)))
@@ -112,6 +115,12 @@ def _choices(content: dict[str, Any]) -> dict[str, Any]:
     if not content or not content["nodes"]:
         return {"choices": ""}
     return {"choices": choices_table(content), "choice": content}
+
+
+def _experts(content: dict[str, Any]) -> dict[str, Any]:
+    if not content:
+        return {"experts": ""}
+    return {"experts": experts_table(content), "experts_network": content["network"]}
 
 
 def _cells(row: Row) -> tuple[object, ...]:

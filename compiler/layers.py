@@ -60,8 +60,11 @@ def _numbered_path(operation: Operation) -> tuple[str, ...]:
 def _by_structure(operations: list[Operation]) -> list[str]:
     kinds = [o.kind for o in operations]
     norms = [i for i, kind in enumerate(kinds) if kind in _NORMS]
+    routers = {o.onnx_nodes for o in operations if o.kind == "top_k"}
     starts: list[int] = []
-    for index in (i for i, kind in enumerate(kinds) if kind == "softmax"):
+    for index, operation in enumerate(operations):
+        if operation.kind != "softmax" or operation.onnx_nodes in routers:
+            continue
         before = [n for n in norms if n < index and (not starts or n > starts[-1])]
         starts.append(before[-1] if before else index)
     end = len(kinds)

@@ -61,7 +61,7 @@ def reference(folder: Path, model: Path | None, inputs: Arrays) -> Reference:
     own = {**secret, **{v.name: computed[v] for v in imported.program.outputs.values()}}
     tensors = {name: tensor for name, tensor in imported.tensor_names.items() if name in secret}
     names = list(dict.fromkeys([*tensors.values(), *imported.program.outputs]))
-    run = session(with_extra_outputs(path, names).SerializeToString()).run(names, dict(inputs))
+    run = session(with_extra_outputs(path, names).SerializeToString(), path.parent).run(names, dict(inputs))
     measured = dict(zip(names, map(np.asarray, run), strict=True))
     for name, tensor in tensors.items():
         if np.all(

@@ -9,11 +9,16 @@ from __future__ import annotations
 ERROR_CODES: dict[str, str] = {
     # C: the command line
     "MPC-C001": "an option has a value that is not among its choices",
-    "MPC-C002": "an option belongs to a part that this version does not have",
+    "MPC-C002": "an option belongs to a part that this version or the model does not have",
     "MPC-C003": "the correlation source is not in this version",
     "MPC-C010": "the output folder exists and is not empty",
     "MPC-C011": "the program folder cannot be written",
     "MPC-C012": "the compiled program's error is larger than --max-error",
+    "MPC-C015": "--moe dispatch has no capacity",
+    "MPC-C016": "--moe-capacity is given without --moe dispatch",
+    "MPC-C017": "--moe-capacity is no positive capacity",
+    "MPC-C018": "--moe-capacity is not the capacity that the model has of its own",
+    "MPC-C019": "the ranges given with --ranges are of another way to compute the experts",
     "MPC-C020": "a calibration file is missing or not an .npz archive",
     "MPC-C021": "a calibration file does not fit the model's inputs",
     "MPC-C022": "the file given with --ranges is missing",
@@ -41,6 +46,10 @@ ERROR_CODES: dict[str, str] = {
     "MPC-F020": "an operation is not of the ONNX standard, or its output shape depends on data",
     "MPC-F021": "an operation has no secure form where it stands",
     "MPC-F022": "this form of the Attention operation is not supported",
+    "MPC-F023": "the graph branches on routing: lists of the experts that a sample hit",
+    "MPC-F024": "a mixture of experts lost experts in tracing",
+    "MPC-F025": "a mixture of experts has a form that is not known",
+    "MPC-F026": "this form of com.microsoft.MoE is not supported",
     "MPC-F030": "a softmax has rows in which every position is masked",
     "MPC-F031": "a large fill value outside of a softmax cannot be represented",
     # F: calibration

@@ -1,7 +1,8 @@
 """Legality tables: what a program may hold at a point of the pipeline. A stage is done when one accepts it.
 
 `STAGE_TABLES` say what belongs to a stage at all: the operation classes registered for it and its types.
-`RECOGNISED` is the tensor stage as lowering wants it: public and local subgraphs gone, macros recognised.
+`RECOGNISED` is the tensor stage as lowering wants it: public and local subgraphs gone, macros recognised,
+mixtures of experts expanded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _VIEWS = frozenset({"reshape", "transpose", "expand", "slice", "take"})
 
 @dataclass(frozen=True)
 class LegalityTable:
-    """What is legal at one point.
+    """What is legal at one point: the stage's operations, but for those that passes before have `rewritten`.
 
     With `secret_only`, whatever is computed (by other than sources and views) must be a secret float: public
     work and a party's own is done elsewhere.
@@ -31,16 +32,19 @@ class LegalityTable:
     stage: Stage
     families: tuple[type[Type], ...]
     secret_only: bool = False
+    rewritten: frozenset[str] = frozenset()
 
     @property
     def operations(self) -> frozenset[str]:
-        return frozenset(operations_of(self.stage))
+        return frozenset(operations_of(self.stage)) - self.rewritten
 
     def refusals(self, operation: Operation) -> list[str]:
         """Why the operation is illegal here; empty when it is legal."""
         kind = operation.kind
         if kind not in operations_of(self.stage):
             return [f"the {self.stage} stage has no operation '{kind}'"]
+        if kind in self.rewritten:
+            return [f"{self.name} has no '{kind}' left: a pass before rewrites it"]
         problems = []
         for value in operation.results:
             if not isinstance(value.type, self.families):
@@ -65,6 +69,7 @@ RECOGNISED = LegalityTable(
     Stage.TENSOR,
     (TensorType,),
     secret_only=True,
+    rewritten=frozenset({"moe"}),
 )
 
 

@@ -158,7 +158,7 @@ class _Checks:
             share = self._emit("shift", share, bits=comparison.dropped)
         below = self._emit(
             "less_than",
-            share,
+            self._emit("open_masked", share, bits=comparison.bits),
             bits=comparison.bits,
             width=comparison.width,
             thresholds=(comparison.low, comparison.high),
@@ -183,7 +183,8 @@ class _Checks:
         counts = self._emit("concat", *self._counts.values(), axis=0)
         bits = max(self._sizes.values()).bit_length() + 1
         width = _Comparison(0, 0, 1, bits).width
-        none = self._emit("less_than", counts, bits=bits, width=width, thresholds=(1,))
+        opened = self._emit("open_masked", counts, bits=bits)
+        none = self._emit("less_than", opened, bits=bits, width=width, thresholds=(1,))
         some = self._number(none, (1, -1), Range(0.0, 1.0))
         program = self.program
         reveals = program.attributes["reveals"]

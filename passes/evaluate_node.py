@@ -36,10 +36,15 @@ def evaluate_node(node: ir.Node, opset: int) -> list[np.ndarray]:
 
 
 def run_session(model: bytes | str, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """One run on the CPU, without graph optimisation, on one thread."""
+    """One run on the CPU."""
+    return list(plain_session(model).run(None, feeds))
+
+
+def plain_session(model: bytes | str, threads: int = 1) -> onnxruntime.InferenceSession:
+    """On the CPU, without graph optimisation; 0 threads are as many as there are cores."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, feeds))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -17,6 +17,8 @@ from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.types import Visibility
 from mpcc.passes.evaluate_node import evaluate_node
 from mpcc.passes.recognise.contrib import expand_contrib
+from mpcc.passes.recognise.experts.contrib import expand_moe
+from mpcc.passes.recognise.experts.refusals import refuse_branch, routing_of_branch
 from mpcc.passes.recognise.graph import (
     MACRO,
     ORIGIN,
@@ -69,6 +71,9 @@ def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
             continue
         if any(UNTYPED in value.meta for value in node.inputs if value is not None):
             _mark_untyped(node)
+        elif (node.domain, node.op_type) == ("com.microsoft", "MoE"):
+            if not expand_moe(rewrite, node, diagnostics):
+                _mark_untyped(node)
         elif expand_contrib(rewrite, node):
             pending.extend(reversed(rewrite.inserted))
             rewrite.inserted.clear()
@@ -182,6 +187,9 @@ def _type_node(node: ir.Node, opset: int, diagnostics: Diagnostics) -> None:
     if infer_types(node, opset):
         return
     _mark_untyped(node)
+    if (choice := routing_of_branch(node)) is not None:
+        refuse_branch(node, choice, diagnostics)
+        return
     name = node.op_type if node.domain == "" else f"{node.domain}.{node.op_type}"
     reason = "its output shape depends on data"
     if node.domain != "":

@@ -15,13 +15,14 @@ import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation
-from mpcc.ir.types import RingType
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.slots import Part, Role, stream
 from mpcc.runtime.program_folder import load_program_folder
 from mpcc.runtime.protocols import protocols
-from mpcc.runtime.protocols.local import is_view_of_mask
+from mpcc.runtime.protocols.base import ring_type
+from mpcc.runtime.protocols.linear import weight_pieces
+from mpcc.runtime.protocols.local import moves_mask
 from mpcc.runtime.ring import U64
 from mpcc.runtime.store import SEED_BYTES, SESSION_ID_BYTES
 from mpcc.runtime.store_writer import write_pair
@@ -29,13 +30,13 @@ from mpcc.runtime.store_writer import write_pair
 Progress = Callable[[int, int], None]
 
 
-def weight_mask(seed: bytes, operation: Operation) -> U64:
-    """The fixed mask B of a linear operation's weight, uniform in the ring of its result."""
-    weight, result = operation.operands[1].type, operation.result.type
-    assert isinstance(weight, RingType)
-    assert isinstance(result, RingType)
-    number = stream(operation.result.name, "weight_mask")
-    return kernels.expand(seed, number, weight.size, result.ring).reshape(weight.shape)
+def weight_mask(seed: bytes, operation: Operation) -> Iterator[U64]:
+    """The fixed mask B of a linear operation's weight, uniform in the ring of its result: the rows of each of
+    its pieces.
+    """
+    number, bits = stream(operation.result.name, "weight_mask"), ring_type(operation).ring
+    for piece in weight_pieces(operation):
+        yield kernels.expand(seed, number, piece.count, bits, piece.first).reshape(piece.shape)
 
 
 class Dealing:
@@ -45,7 +46,7 @@ class Dealing:
         self._seeds = seeds
         self._weight_mask_seed = weight_mask_seed
 
-    def weight_mask(self, operation: Operation) -> U64:
+    def weight_mask(self, operation: Operation) -> Iterator[U64]:
         return weight_mask(self._weight_mask_seed, operation)
 
     def corrections(self, operations: list[Operation]) -> Iterator[bytes]:
@@ -53,12 +54,9 @@ class Dealing:
         for operation in operations:
             protocol, name = protocols[operation.kind], operation.result.name
             operand_masks = [masks.get(v.name) for v in operation.operands]
-            if is_view_of_mask(operation):
-                (mask,) = operand_masks
-                assert mask is not None
-                masks[name] = np.ascontiguousarray(protocol.plain(operation, [mask.view(np.int64)])).view(
-                    np.uint64
-                )
+            if moves_mask(operation):
+                known = [mask.view(np.int64) for mask in operand_masks if mask is not None]
+                masks[name] = np.ascontiguousarray(protocol.plain(operation, known)).view(np.uint64)
                 continue
             slots = protocol.slots(operation)
             drawn: dict[str, Part] = {}

@@ -17,7 +17,7 @@ from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
-from mpcc.runtime.sources import Sources, load_arrays
+from mpcc.runtime.sources import Sources, load_arrays, map_arrays
 from mpcc.runtime.store import Session
 from mpcc.runtime.transport.channel import Channel
 
@@ -41,7 +41,8 @@ def execute(
     """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
     verify(program)
-    sources = Sources(inputs or {}, load_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME))
+    weights, constants = map_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
+    sources = Sources(inputs or {}, weights, constants)
     operations = plan.link(program)
     offsets, length = plan.offsets(operations)
     if folder.party == 1 and len(session.payload) != length:
@@ -54,7 +55,7 @@ def execute(
     program.outputs.update(watch)
     correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
     with Prefetch(correlations, online_draws(operations, folder.party)) as prefetch:
-        interpreter = Interpreter(program, folder.party, sources, prefetch)
+        interpreter = Interpreter(program, folder.party, sources.narrow, prefetch)
         with channel.meter.counting("setup"):
             _set_up(interpreter, channel, session, folder)
             prefetch.wait()
@@ -80,9 +81,8 @@ def execute(
 def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:
     """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
     if folder.party == 1:
-        interpreter.prepare(weight_differences.receive(interpreter, channel, session.folder))
+        weight_differences.receive(interpreter, channel, session.folder)
         return
     assert session.weight_mask_seed is not None
     assert folder.weights_sha256 is not None
-    interpreter.load_weights()
     weight_differences.send(interpreter, channel, session.weight_mask_seed, folder.weights_sha256)

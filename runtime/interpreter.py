@@ -7,7 +7,7 @@ shares of their results. Online: the program's lines in order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,19 +15,20 @@ import numpy as np
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
+from mpcc.runtime import kernels
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
 from mpcc.runtime.correlations.slots import Part, Slot
 from mpcc.runtime.dealer import weight_mask
 from mpcc.runtime.protocols import linear, openings, protocols
-from mpcc.runtime.protocols.base import Step, pack, packed_bytes, ring_type, unpack
+from mpcc.runtime.protocols.base import Step, ring_type, unpack
 from mpcc.runtime.protocols.local import ViewProtocol
-from mpcc.runtime.ring import I64, U64, reduce
+from mpcc.runtime.ring import I32, I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue, Served
 
 Exchange = Callable[[bytes, int], memoryview | bytes]
-Sources = Callable[[Operation], I64]
+Sources = Callable[[Operation], I64 | I32]
 
 LINEAR_KINDS = ("linear", "gain")
 
@@ -72,12 +73,17 @@ class Interpreter:
         self._sources = sources
         self._correlations = correlations
         self._prepared: dict[Value, U64] = {}
+        reads = [(v, (o.kind, index)) for o in self._operations for index, v in enumerate(o.operands)]
+        others = {value for value, place in reads if place != ("linear", 1)}
+        # weights that only matrix products read, which take integers of 32 bits as they are
+        self._matrices = {value for value, place in reads if place == ("linear", 1)} - others
 
     def draw(self, operation: Operation) -> dict[str, Part]:
         return self._correlations.draw(operation.result.name, protocols[operation.kind].slots(operation))
 
-    def source(self, operation: Operation) -> I64:
-        return self._sources(operation)
+    def source(self, operation: Operation) -> I64 | I32:
+        array = self._sources(operation)
+        return array if operation.result in self._matrices else np.asarray(array, dtype=np.int64)
 
     def prepared(self, operation: Operation) -> U64:
         return self._prepared.pop(operation.result)
@@ -87,15 +93,22 @@ class Interpreter:
         return [o for o in self._operations if o.kind in LINEAR_KINDS]
 
     def setup_sizes(self) -> list[int]:
-        """Bytes of F = W - B for each linear operation, sent to party 1 once for a loaded model."""
-        return [packed_bytes(ring_type(o, 1).size, ring_type(o).ring) for o in self.linear_operations]
+        """Bytes of F = W - B, sent to party 1 once for a loaded model: piece by piece, for each linear
+        operation.
+        """
+        return [size for o in self.linear_operations for size in linear.difference_sizes(o)]
 
-    def setup_message(self, weight_mask_seed: bytes) -> Iterable[bytes]:
-        """Party 0: F of every linear operation, in program order."""
+    def setup_message(self, weight_mask_seed: bytes) -> Iterable[memoryview]:
+        """Party 0: the pieces of F of every linear operation, in program order."""
         producers = self.program.producers()
         for operation in self.linear_operations:
-            weight = self._sources(producers[operation.operands[1]]).view(np.uint64)
-            yield pack(weight - weight_mask(weight_mask_seed, operation), ring_type(operation).ring)
+            weight, bits = self._sources(producers[operation.operands[1]]), ring_type(operation).ring
+            masks = weight_mask(weight_mask_seed, operation)
+            for piece, mask in zip(linear.weight_pieces(operation), masks, strict=True):
+                np.subtract(
+                    piece.of(weight), mask, out=mask, dtype=np.uint64, casting="unsafe"
+                )  # signs extend
+                yield kernels.pack(mask.reshape(-1), bits).data
 
     def load_weights(self) -> None:
         """Party 0, offline: encodes every weight, so that the online phase finds them ready."""
@@ -103,23 +116,21 @@ class Interpreter:
             if operation.kind == "weight":
                 self._sources(operation)
 
-    def prepare(self, differences: bytes | memoryview) -> None:
-        """Party 1, offline: its masks of served values and its whole shares of linear results."""
+    def prepare(self, differences: Iterable[bytes | memoryview]) -> None:
+        """Party 1, offline: its masks of served values and its whole shares of linear results, from the
+        pieces of F as they come.
+        """
         served: dict[Value, Served] = {}
-        position = 0
+        unread = iter(differences)
         for operation in self._operations:
             if operation.kind == "serve":
                 served[operation.result] = openings.Serve.offline(operation, self)
                 self._prepared[operation.result] = served[operation.result].data
             elif operation.kind in LINEAR_KINDS:
-                weight, bits = ring_type(operation, 1), ring_type(operation).ring
-                length = packed_bytes(weight.size, bits)
-                difference = unpack(differences[position : position + length], weight.size, bits)
-                position += length
                 protocol = linear.Linear if operation.kind == "linear" else linear.Gain
-                mask = reduce(served[operation.operands[0]].data, bits)
+                mask = reduce(served[operation.operands[0]].data, ring_type(operation).ring)
                 self._prepared[operation.result] = protocol.offline(
-                    operation, self, mask, difference.reshape(weight.shape)
+                    operation, self, mask, _unpacked(operation, unread)
                 )
             elif (
                 issubclass(protocols.get(operation.kind, object), ViewProtocol)
@@ -221,6 +232,12 @@ class Interpreter:
     def _output(value: RuntimeValue) -> I64:
         assert isinstance(value, np.ndarray)
         return value.view(np.int64)
+
+
+def _unpacked(operation: Operation, differences: Iterator[bytes | memoryview]) -> Iterator[U64]:
+    """The rows of each piece of F of a linear operation, which come next."""
+    for piece in linear.weight_pieces(operation):
+        yield unpack(next(differences), piece.count, ring_type(operation).ring).reshape(piece.shape)
 
 
 @dataclass(frozen=True)

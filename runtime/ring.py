@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
 F64 = NDArray[np.float64]
+Element = TypeVar("Element", np.int64, np.int32)
 
 
 def mask(bits: int) -> np.uint64:
@@ -36,9 +40,29 @@ def constant(value: int) -> np.uint64:
     return np.uint64(value & ((1 << 64) - 1))
 
 
+ENCODED_AT_ONCE = 1 << 20  # elements: weights have hundreds of millions, and doubles beside them are many
+
+
 def encode(x: NDArray[np.floating], fraction: int) -> I64:
     """Round to `fraction` bits after the point."""
-    return np.rint(np.asarray(x, dtype=np.float64) * 2.0**fraction).astype(np.int64)
+    return _encoded(x, fraction, np.int64)
+
+
+def encode_narrow(x: NDArray[np.floating], fraction: int) -> I64 | I32:
+    """`encode` in 32 bits where every integer fits."""
+    extreme = max(float(np.max(x, initial=0)), -float(np.min(x, initial=0)))
+    if extreme * 2.0**fraction < 2**31 - 1:
+        return _encoded(x, fraction, np.int32)
+    return _encoded(x, fraction, np.int64)
+
+
+def _encoded(x: NDArray[np.floating], fraction: int, dtype: type[Element]) -> NDArray[Element]:
+    flat = np.asarray(x).reshape(-1)
+    result = np.empty(flat.size, dtype=dtype)
+    for start in range(0, flat.size, ENCODED_AT_ONCE):
+        part = slice(start, start + ENCODED_AT_ONCE)
+        result[part] = np.rint(np.asarray(flat[part], dtype=np.float64) * 2.0**fraction)
+    return result.reshape(np.shape(x))
 
 
 def decode(x: I64, fraction: int) -> NDArray[np.float64]:

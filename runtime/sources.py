@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
-from safetensors.numpy import load_file
 
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.dialects.share import ROW_FUNCTIONS
 from mpcc.ir.program import Operation
+from mpcc.runtime.mapped_arrays import MappedArrays
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.ring import F64, I64, decode, encode
+from mpcc.runtime.ring import F64, I32, I64, decode, encode, encode_narrow
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,14 +23,20 @@ Arrays = dict[str, np.ndarray]
 class Sources:
     """Encoded arrays of source operations. `inputs` are this party's own of the secure program, by name."""
 
-    def __init__(self, inputs: Arrays, weights: Arrays, constants: Arrays) -> None:
+    def __init__(self, inputs: Arrays, weights: Mapping[str, np.ndarray], constants: Arrays) -> None:
         self.inputs = inputs
         self._weights = weights
         self._constants = constants
-        self._encoded: dict[tuple[str, int], I64] = {}
+        self._encoded: dict[tuple[str, int], I64 | I32] = {}
 
     def __call__(self, operation: Operation) -> I64:
         """The integers that the parties share."""
+        return np.asarray(self.narrow(operation), dtype=np.int64)
+
+    def narrow(self, operation: Operation) -> I64 | I32:
+        """The same; a weight's are kept for the next call, in 32 bits where all fit: nothing that is sent
+        depends on whether they do.
+        """
         name = str(operation.attributes["name"])
         if operation.kind == "constant":
             return self._constants[name]
@@ -41,7 +48,7 @@ class Sources:
             return encode(self.real(operation), fraction)
         key = (name, fraction)
         if key not in self._encoded:
-            self._encoded[key] = encode(self._weights[name], fraction)
+            self._encoded[key] = encode_narrow(self._weights[name], fraction)
         return self._encoded[key]
 
     def real(self, operation: Operation) -> F64:
@@ -62,11 +69,16 @@ class Sources:
 
 def load_arrays(path: Path | None) -> Arrays:
     """A safetensors file. Raises MPC-R043 when it is damaged."""
+    return {name: np.array(array) for name, array in map_arrays(path).items()}
+
+
+def map_arrays(path: Path | None) -> Mapping[str, np.ndarray]:
+    """A safetensors file whose arrays are read when they are used. Raises MPC-R043 when it is damaged."""
     if path is None or not path.exists():
         return {}
     try:
-        return dict(load_file(path))
-    except Exception as error:  # the library's own error types are not public
+        return MappedArrays(path)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise MpccError(
             "MPC-R043",
             f"the file of arrays cannot be read: {type(error).__name__}",

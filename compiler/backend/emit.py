@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from mpcc.codegen_templates import render
 from mpcc.compiler.backend.manifest import party_manifest, root_manifest
 from mpcc.compiler.backend.split import split
+from mpcc.compiler.choose.experts.record import EXPERTS_NAME
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.cost.report import Prediction
 from mpcc.compiler.frontend.imported import Imported
@@ -44,7 +45,7 @@ class Compiled:
     """What the pipeline hands to the backend. `dumps` are the programs after each pass, in order.
 
     `shares` says where each tensor-stage value went, `model_path` where the model lay: for `mpcc verify`;
-    `approximations` what was chosen and what else there was.
+    `approximations` and `experts` what was chosen and what else there was.
     """
 
     imported: Imported
@@ -58,6 +59,7 @@ class Compiled:
     model_path: str = ""
     shares: dict[str, ShareOf] = field(default_factory=dict)
     approximations: dict[str, Any] = field(default_factory=dict)
+    experts: dict[str, Any] = field(default_factory=dict)
 
 
 def emit(compiled: Compiled, folder: Path) -> None:
@@ -84,6 +86,8 @@ def emit(compiled: Compiled, folder: Path) -> None:
     }
     _write_json(folder / LAYERS_NAME, shares)
     _write_json(folder / APPROXIMATIONS_NAME, compiled.approximations)
+    if compiled.experts:
+        _write_json(folder / EXPERTS_NAME, compiled.experts)
     _write_json(folder / MODEL_NAME, {"path": compiled.model_path})
     (folder / "ir").mkdir()
     for index, (name, dumped) in enumerate(compiled.dumps):

@@ -17,7 +17,8 @@ import numpy as np
 from mpcc.compiler.choose.candidates import Candidate, candidates_of
 from mpcc.compiler.choose.gains import KINDS, gains
 from mpcc.compiler.choose.nodes import ELEMENTWISE, Node, nodes_of, sampled
-from mpcc.compiler.choose.probe import Price, Probes
+from mpcc.compiler.choose.price import Price
+from mpcc.compiler.choose.probe import Probes
 from mpcc.compiler.choose.solve import cheapest
 from mpcc.compiler.choose.uses import OWN, Uses
 from mpcc.compiler.evaluate import evaluate
@@ -31,7 +32,6 @@ from mpcc.passes.approximations.plan import Plan
 Arrays = dict[str, np.ndarray]
 SAMPLES = 2  # calibration samples that errors are measured on
 TURNS = 2  # of all kinds of noise, for the gains
-OFFLINE_SHARE = 0.05  # of the seconds offline, in what is minimised
 APPROXIMATIONS_SHARE = 0.5  # of --max-error; rounding has the rest
 ROOM = 1.05  # without --max-error: how much less accurate than by lowering's own a node may become
 NEAR = 1.2  # to the most accurate plan, where none keeps the budget
@@ -58,7 +58,7 @@ class Option:
     @property
     def cost(self) -> float:
         """Seconds, as they are minimised."""
-        return self.price.seconds + OFFLINE_SHARE * self.price.offline_seconds
+        return self.price.cost
 
 
 @dataclass

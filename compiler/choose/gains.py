@@ -28,7 +28,7 @@ def gains(
     """
     tensors = {name: imported.tensor_names[name] for name in values if name in imported.tensor_names}
     names = [o.name for o in imported.outputs]
-    runner = session(with_noise(model, list(tensors.values())).SerializeToString())
+    runner = session(with_noise(model, list(tensors.values())).SerializeToString(), Path(model).parent)
     found = dict.fromkeys(values, 0.0)
     for index, kind in dict.fromkeys((r % len(samples), r % len(KINDS)) for r in range(turns * len(KINDS))):
         sample, generator = samples[index], np.random.default_rng(index)

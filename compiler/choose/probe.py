@@ -9,9 +9,8 @@ import numpy as np
 
 from mpcc.compiler.choose.alone import OUTPUT, READER, WIDE, Alone, part
 from mpcc.compiler.choose.nodes import Node
-from mpcc.compiler.cost.model import cost_of
+from mpcc.compiler.choose.price import Price, price_of
 from mpcc.compiler.cost.network import Network
-from mpcc.compiler.cost.report import compute_seconds, offline_seconds, wire_bytes
 from mpcc.compiler.simulate import evaluate, ring
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation, Program
@@ -27,26 +26,6 @@ from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.sources import Sources
 
 Arrays = dict[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Price:
-    """Rounds, bytes both ways, bytes dealt, and predicted seconds online and offline."""
-
-    rounds: int
-    bytes: int
-    dealt_bytes: int
-    seconds: float
-    offline_seconds: float
-
-    def minus(self, other: Price) -> Price:
-        return Price(
-            self.rounds - other.rounds,
-            self.bytes - other.bytes,
-            self.dealt_bytes - other.dealt_bytes,
-            self.seconds - other.seconds,
-            self.offline_seconds - other.offline_seconds,
-        )
 
 
 @dataclass
@@ -74,7 +53,7 @@ class Probes:
         key = (*self._key(node), approximation)
         if key not in self._prices:
             lowered, used = self._lower(self._alone.in_place(node), node, approximation)
-            self._prices[key] = self._price(lowered).minus(self._rest(node)), used
+            self._prices[key] = price_of(lowered, self.network).minus(self._rest(node)), used
         return self._prices[key]
 
     def error(
@@ -119,17 +98,6 @@ class Probes:
         )
         return assign_rings(remove_dead(lowered)), used[0] if used else None
 
-    def _price(self, program: Program) -> Price:
-        cost = cost_of(program)
-        wire = self.network.seconds(cost.rounds, wire_bytes(program))
-        return Price(
-            cost.rounds,
-            cost.bytes_party0 + cost.bytes_party1,
-            cost.dealt_bytes,
-            wire + compute_seconds(program, cost),
-            offline_seconds(cost, self.network),
-        )
-
     def _rest(self, node: Node) -> Price:
         """What the program around the operation costs."""
         key = ("rest", *self._key(node))
@@ -140,7 +108,7 @@ class Probes:
         return self._prices[key][0]
 
     def _free_price(self, program: Program, node: Node) -> Price:
-        return self._price(self._lower(program, node, None)[0])
+        return price_of(self._lower(program, node, None)[0], self.network)
 
     def _key(self, node: Node) -> tuple[object, ...]:
         """What the cost depends on: two nodes of equal keys cost the same."""

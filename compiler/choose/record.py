@@ -6,7 +6,8 @@ import dataclasses
 import math
 from typing import Any
 
-from mpcc.compiler.choose.choose import OFFLINE_SHARE, Choice, Choices, Option
+from mpcc.compiler.choose.choose import Choice, Choices, Option
+from mpcc.compiler.choose.price import OFFLINE_SHARE
 from mpcc.compiler.cost.network import Network
 from mpcc.passes.approximations.base import Approximation
 

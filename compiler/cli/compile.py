@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mpcc.compiler.cost.network import Network
 
 PASSES = ("import", "lower", "remove-dead", "assign-rings")  # the names of the driver's dumps
+EXPERTS_PASS = "experts"  # stands behind the import of models with mixtures of experts
 RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
 
 
@@ -84,7 +85,15 @@ RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
     "lookup for the compiler's own fits, or best. Repeatable.",
 )
 @click.option(
-    "--moe", metavar="KIND", help="For mixture-of-experts models, which this version does not compile."
+    "--moe",
+    metavar="KIND",
+    help="How mixtures of experts are computed: all, outer or dispatch. Default: the cheapest exact way.",
+)
+@click.option(
+    "--moe-capacity",
+    metavar="SLOTS|FACTORx[:RULE]",
+    help="With --moe dispatch: how many choices an expert takes, or how many times an even load; RULE is "
+    "first (first come, the default) or scores (highest gate). The others are dropped.",
 )
 @click.option(
     "--check-ranges",
@@ -93,10 +102,11 @@ RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
 )
 @click.option(
     "--dump-after",
-    type=click.Choice((*PASSES, RANGE_PASS)),
+    type=click.Choice((*PASSES, EXPERTS_PASS, RANGE_PASS)),
     multiple=True,
     metavar="PASS",
-    help=f"Print the program after a pass: {', '.join(PASSES)}; with --check-ranges also {RANGE_PASS}.",
+    help=f"Print the program after a pass: {', '.join(PASSES)}; with --check-ranges also {RANGE_PASS}, of "
+    f"mixtures of experts also {EXPERTS_PASS}.",
 )
 @click.option("--explain", is_flag=True, help="Say what was recognised where, and the nearest misses.")
 def compile_command(
@@ -113,6 +123,7 @@ def compile_command(
     _refuse_what_is_missing(options, approximations)
     dims = _dims(options["dims"])
     ranges = _ranges_file(options["ranges"])
+    from mpcc.compiler.choose.experts.request import experts_request
     from mpcc.compiler.cli.phases import Phases
     from mpcc.compiler.driver import Request, compile_model
     from mpcc.compiler.samples import read_samples
@@ -130,6 +141,7 @@ def compile_command(
         preset=options["preset"],
         approximations=approximations,
         max_error=max_error,
+        experts=experts_request(options["moe"], options["moe_capacity"]),
     )
     with Phases() as phases:
         compiled = compile_model(request, phases, phases.progress)
@@ -151,15 +163,18 @@ def compile_command(
 
 
 def summary(compiled: Compiled, output: Path) -> str:
-    """What was recognised, and what a run will cost."""
+    """What was recognised, how experts are computed, and what a run will cost."""
+    from mpcc.compiler.choose.experts.text import experts_lines
     from mpcc.compiler.text import size_of
 
     cost, counts = compiled.cost, compiled.imported.recognised.counts
     found = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     prediction = compiled.prediction
+    experts = experts_lines(compiled.experts) if compiled.experts else []
     return "\n".join(
         (
             f"recognised: {found}",
+            *(f"{'' if index else 'experts:':<12}{line}" for index, line in enumerate(experts)),
             f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, "
             f"{size_of(cost.bytes_party1)} from party 1, about {prediction.seconds:.2f} s "
             f"over {prediction.network}",
@@ -181,6 +196,7 @@ def _approximations(options: dict[str, Any]) -> dict[str, str]:
 
 
 def _refuse_what_is_missing(options: dict[str, Any], approximations: dict[str, str]) -> None:
+    from mpcc.compiler.choose.experts.request import experts_request
     from mpcc.compiler.choose.uses import uses
 
     with Diagnostics() as diagnostics:
@@ -200,12 +216,10 @@ def _refuse_what_is_missing(options: dict[str, Any], approximations: dict[str, s
                 f"--correlations {options['correlations']}: there is no such choice",
                 remedy="use --correlations dealer",
             )
-        if options["moe"] is not None:
-            diagnostics.add(
-                "MPC-C002",
-                "--moe is not in this version: mixture-of-experts models are not compiled yet",
-                remedy="leave the option out, and compile a dense model",
-            )
+        try:
+            experts_request(options["moe"], options["moe_capacity"])
+        except MpccError as error:
+            diagnostics.collect(error)
 
 
 def _dims(pairs: tuple[tuple[str, str], ...]) -> dict[str, int]:

@@ -6,7 +6,9 @@ import click
 
 
 @click.command(
-    "demo", help="Compile the bundled digit classifier, run both parties, and compare with onnxruntime."
+    "demo",
+    help="Compile the bundled digit classifier, a mixture of experts, run both parties, and compare with "
+    "onnxruntime.",
 )
 def demo_command() -> None:
     from mpcc.compiler.demo import demo

@@ -10,7 +10,7 @@ from mpcc.ir.program import Operation, Program
 from mpcc.passes.schedule_rounds import schedule
 from mpcc.runtime.correlations.plan import correction_bytes
 from mpcc.runtime.protocols import protocols
-from mpcc.runtime.protocols.base import packed_bytes, ring_type
+from mpcc.runtime.protocols.linear import difference_sizes
 from mpcc.runtime.weight_differences import TOKEN_BYTES
 
 
@@ -74,11 +74,8 @@ def operation_cost(operation: Operation) -> OperationCost:
 def cost_of(program: Program) -> Cost:
     """The cost of a share-stage program with its rings assigned."""
     operations = tuple(operation_cost(o) for o in program.operations)
-    setup = TOKEN_BYTES + sum(
-        packed_bytes(ring_type(o, 1).size, ring_type(o).ring)
-        for o in program.operations
-        if o.kind in ("linear", "gain")
-    )
+    linear = [o for o in program.operations if o.kind in ("linear", "gain")]
+    setup = TOKEN_BYTES + sum(size for o in linear for size in difference_sizes(o))
     return Cost(
         rounds=len(schedule(program, ticks)) - 1,
         bytes_party0=sum(o.bytes_party0 for o in operations),

@@ -12,11 +12,16 @@ from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.imported import Imported
 
 
-def session(model: bytes | str) -> onnxruntime.InferenceSession:
-    """A CPU session that logs nothing, and whose threads do not wait busily: others compute meanwhile."""
+def session(model: bytes | str, data: Path | None = None) -> onnxruntime.InferenceSession:
+    """A CPU session that logs nothing, and whose threads do not wait busily: others compute meanwhile.
+
+    `data` is the folder of the external data that the bytes of a model refer to.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if data is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(data))
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -44,8 +49,10 @@ def check_against_onnxruntime(
 
 
 def with_extra_outputs(model_path: str | Path, tensors: list[str]) -> onnx.ModelProto:
-    """The model with the given tensors as further outputs; external data is loaded."""
-    model = onnx.load(str(model_path))
+    """The model with the given tensors as further outputs; external data stays where it is: a message has
+    2 GB at most.
+    """
+    model = onnx.load(str(model_path), load_external_data=False)
     present = {o.name for o in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=t) for t in tensors if t not in present)
     return model

@@ -5,6 +5,7 @@ python -m examples.digits.evaluate --batch 36
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ MODEL = Path(__file__).parent / "digits.onnx"
 CALIBRATION_BATCHES = 32
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Compare secure and plain accuracy on the held-out digits.")
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The command line, with the options of `compare` added to the parser's own."""
     parser.add_argument(
         "--batch", type=int, default=36, help="images in one run, a divisor of the count (default: 36)"
     )
@@ -30,15 +31,22 @@ def main() -> int:
     arguments = parser.parse_args()
     if not 0 < arguments.count <= dataset.HELD_OUT_IMAGES or arguments.count % arguments.batch:
         parser.error(f"--count must be a multiple of --batch and at most {dataset.HELD_OUT_IMAGES}")
+    return arguments
+
+
+def compare(arguments: argparse.Namespace, model: Path, export: Callable[[Path, int], None]) -> int:
+    """Both parties on the images asked for; 0 if the numbers of correct images differ by one at most, else 1.
+
+    `export` writes `model` for another batch size.
+    """
     mpcc = Mpcc.from_arguments(arguments)
     digits = dataset.load()
     labels = digits.held_out_labels[: arguments.count]
     batches = digits.held_out_images[: arguments.count].reshape(-1, arguments.batch, 1, 8, 8)
 
     with tempfile.TemporaryDirectory() as folder:
-        model = MODEL
         if arguments.batch != 1:
-            model = Path(folder, "digits.onnx")
+            model = Path(folder, "batch.onnx")
             export(model, arguments.batch)
         training = digits.train_images[: len(digits.train_images) // arguments.batch * arguments.batch]
         calibration = training.reshape(-1, arguments.batch, 1, 8, 8)[:CALIBRATION_BATCHES]
@@ -59,6 +67,11 @@ def main() -> int:
     print(f"same digit on {int((secure_digits == plain_digits).sum())} of {len(labels)} images")
     print(f"largest difference of a logit: {np.abs(secure_logits - plain_logits).max():.5f}")
     return 0 if abs(secure_correct - plain_correct) <= 1 else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compare secure and plain accuracy on the held-out digits.")
+    return compare(parse(parser), MODEL, export)
 
 
 if __name__ == "__main__":

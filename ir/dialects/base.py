@@ -118,6 +118,15 @@ def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(np.broadcast_shapes(*shapes))
 
 
+def linear_shape(x: tuple[int, ...], w: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of x [.., k] times w [k, n], or of x [.., E, m, k] times w [E, k, n]. Raises ValueError when they
+    do not fit.
+    """
+    if len(w) not in (2, 3) or x[-1:] != w[-2:-1] or (len(w) == 3 and x[-3:-2] != w[:1]):
+        raise ValueError(f"linear: {x} does not fit weight {w}")
+    return (*x[:-1], w[-1])
+
+
 def view_shape(kind: str, shape: tuple[int, ...], attributes: Attributes) -> tuple[int, ...]:
     """Shape after a view operation (reshape, transpose, expand, slice, take): the ones that move elements
     only.

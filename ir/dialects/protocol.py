@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import math
 
-from mpcc.ir.dialects.base import broadcast, expect_count, integer, integers, register, ring
+from mpcc.ir.dialects.base import (
+    broadcast,
+    expect_count,
+    integer,
+    integers,
+    linear_shape,
+    register,
+    ring,
+)
 from mpcc.ir.dialects.share import LINEAR, ShareOperation
 from mpcc.ir.program import Attributes
 from mpcc.ir.types import RingType, Sharing, Type
@@ -74,7 +82,9 @@ class Serve(ShareOperation):
 
 @register
 class Linear(ShareOperation):
-    """Served x [.., k] times party 0's weight [k, n], plus an optional bias [n] of the product's fraction."""
+    """Served x [.., k] times party 0's weight [k, n], or x [.., E, m, k] times weights [E, k, n], plus an
+    optional bias of the product's fraction that broadcasts to the result.
+    """
 
     name = "linear"
 
@@ -82,9 +92,7 @@ class Linear(ShareOperation):
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 2, 3)
         x, w = ring(operands, 0, Sharing.SERVED), ring(operands, 1, Sharing.PRIVATE0)
-        if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0]:
-            raise ValueError(f"linear: {x.shape} does not fit {w.shape}")
-        return [_with_bias(operands, x, w, (*x.shape[:-1], w.shape[1]))]
+        return [_with_bias(operands, x, w, linear_shape(x.shape, w.shape))]
 
 
 @register
@@ -254,12 +262,22 @@ class Truncate(ShareOperation):
         return [RingType(Sharing.SHARE, 64, x.fraction - bits, x.shape)]
 
 
+def compared_bits(attributes: Attributes) -> int:
+    """Bits of the opening that a `less_than` reads: those that it compares and those that it drops."""
+    return integer(attributes, "bits") + integer({"drop": 0, **attributes}, "drop")
+
+
 @register
 class LessThan(ShareOperation):
-    """[x < t] for integer thresholds t, as bits with a leading axis of thresholds. |x - t| < 2^(bits - 1)."""
+    """[x < t] for a masked x and integer thresholds t, as bits with a leading axis of thresholds.
+
+    |x - t| < 2^(bits - 1); the opening may be wider. With `drop`, x / 2^drop is compared, rounded up or down
+    as by a shift, from an opening of `bits` + `drop` bits at least. Blocks of `width` bits.
+    """
 
     name = "less_than"
     required = {"bits": int, "width": int, "thresholds": tuple}
+    optional = {"drop": int}
     opens = "masked"
 
     @classmethod
@@ -270,7 +288,9 @@ class LessThan(ShareOperation):
             integer(attributes, "width"),
             len(integers(attributes, "thresholds")),
         )
-        x = _share(operands, 0, bits)
+        x, needed = ring(operands, 0, Sharing.MASKED), compared_bits(attributes)
+        if not bits <= needed <= x.ring:
+            raise ValueError(f"less_than: bits 0 to {needed} of an opening of {x.ring} bits, {bits} compared")
         if bits < 2 or not 1 <= width <= 6 or bits - 1 > width * MAX_CARRY_BLOCKS:
             raise ValueError(
                 f"less_than: bits at least 2, width within 1..6, at most {MAX_CARRY_BLOCKS} blocks"

@@ -36,10 +36,20 @@ class ShareOperation(OperationClass):
 
 
 def joined(types: list[Type]) -> tuple[Sharing, int]:
-    """Sharing and ring of a linear combination: shares dominate; values of both parties become a share."""
-    operands = [ring(types, i, *LINEAR) for i in range(len(types))]
+    """Sharing and ring of a linear combination: shares dominate; values of both parties become a share.
+
+    Masked values combine with each other only, openings and masks alike: x - y has the opening of x minus
+    that of y under the difference of their masks. That the narrower opening holds the result is the
+    caller's care.
+    """
+    operands = [ring(types, i, *LINEAR, Sharing.MASKED) for i in range(len(types))]
     width = min(o.ring for o in operands)
-    kinds = {o.sharing for o in operands} - {Sharing.PUBLIC}
+    kinds = {o.sharing for o in operands}
+    if kinds == {Sharing.MASKED}:
+        return Sharing.MASKED, width
+    if Sharing.MASKED in kinds:
+        raise ValueError("a masked value combines with masked values only")
+    kinds.discard(Sharing.PUBLIC)
     if not kinds:
         return Sharing.PUBLIC, width
     return (kinds.pop(), width) if len(kinds) == 1 else (Sharing.SHARE, width)
@@ -137,12 +147,12 @@ class Constant(Source):
 
 
 class Additive(ShareOperation):
-    """Broadcasting sum or difference of values with equal fraction bits."""
+    """Broadcasting sum or difference of values with equal fraction bits; of masked values, a masked one."""
 
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 2)
-        a, b = ring(operands, 0, *LINEAR), ring(operands, 1, *LINEAR)
+        a, b = ring(operands, 0), ring(operands, 1)
         if a.fraction != b.fraction:
             raise ValueError(f"{cls.name}: fraction bits differ ({a.fraction} and {b.fraction})")
         sharing, width = joined(operands)
@@ -238,6 +248,23 @@ class Shift(ShareOperation):
             raise ValueError(f"cannot shift a ring of {x.ring} bits by {bits}")
         width = x.ring - bits if x.sharing is Sharing.SHARE else EXACT_RING
         return [RingType(x.sharing, width, x.fraction - bits, x.shape)]
+
+
+@register
+class Widen(ShareOperation):
+    """The same value in a ring of any width, for |x| < 2^(ring - 2) in its own.
+
+    Where what follows needs more bits than the operand's range, `assign_rings` makes it a truncation by no
+    bits; else nothing is done.
+    """
+
+    name = "widen"
+
+    @classmethod
+    def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
+        expect_count(operands, 1)
+        x = ring(operands, 0, *LINEAR)
+        return [RingType(x.sharing, x.ring, x.fraction, x.shape)]
 
 
 @register

@@ -19,6 +19,7 @@ from mpcc.ir.dialects.base import (
     integer,
     integers,
     joined_visibility,
+    linear_shape,
     register,
     tensor,
     view_shape,
@@ -103,7 +104,7 @@ def _erf(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.copysign(value, x))
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
+def sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * (1.0 + np.tanh(0.5 * x))
 
 
@@ -119,10 +120,10 @@ Square = _elementwise("square", 1, np.square, "a^2.")
 Exp = _elementwise("exp", 1, np.exp, "exp(a).")
 Relu = _elementwise("relu", 1, lambda x: np.maximum(x, 0.0), "max(a, 0).")
 Tanh = _elementwise("tanh", 1, np.tanh, "tanh(a).")
-Sigmoid = _elementwise("sigmoid", 1, _sigmoid, "1 / (1 + exp(-a)).")
+Sigmoid = _elementwise("sigmoid", 1, sigmoid, "1 / (1 + exp(-a)).")
 Erf = _elementwise("erf", 1, _erf, "erf(a).")
 Softplus = _elementwise("softplus", 1, lambda x: np.logaddexp(0.0, x), "log(1 + exp(a)).")
-Silu = _elementwise("silu", 1, lambda x: x * _sigmoid(x), "a * sigmoid(a).")
+Silu = _elementwise("silu", 1, lambda x: x * sigmoid(x), "a * sigmoid(a).")
 
 
 @register
@@ -250,7 +251,9 @@ class MatMul(TensorOperation):
 
 @register
 class Linear(TensorOperation):
-    """x [.., k] times party 0's weight [k, n], plus an optional bias [n]."""
+    """x [.., k] times party 0's weight [k, n], plus an optional bias [n]; or x [.., E, m, k] times weights
+    [E, k, n], plus biases [E, 1, n].
+    """
 
     name = "linear"
 
@@ -258,11 +261,11 @@ class Linear(TensorOperation):
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 2, 3)
         x, w = tensor(operands, 0), tensor(operands, 1)
-        if len(w.shape) != 2 or not x.shape or x.shape[-1] != w.shape[0]:
-            raise ValueError(f"linear: {x.shape} does not fit weight {w.shape}")
-        if len(operands) == 3 and tensor(operands, 2).shape != (w.shape[1],):
+        shape = linear_shape(x.shape, w.shape)
+        one = w.shape[1:] if len(w.shape) == 2 else (w.shape[0], 1, w.shape[2])
+        if len(operands) == 3 and tensor(operands, 2).shape != one:
             raise ValueError(f"linear: bias {tensor(operands, 2).shape} does not fit weight {w.shape}")
-        return [TensorType(joined_visibility(operands), "float", (*x.shape[:-1], w.shape[1]))]
+        return [TensorType(joined_visibility(operands), "float", shape)]
 
     @classmethod
     def evaluate(cls, operands: Arrays, attributes: Attributes) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tensor stage to share stage: one rule an operation."""
 
-from mpcc.passes.lower import activations, division, exponential, linear, norms, products, softmax
+from mpcc.passes.lower import activations, division, experts, exponential, linear, norms, products, softmax
 from mpcc.passes.lower.context import Context, Formats, lower
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Formats",
     "activations",
     "division",
+    "experts",
     "exponential",
     "linear",
     "lower",

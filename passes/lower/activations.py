@@ -16,7 +16,14 @@ from mpcc.passes.approximations.rounding import linear_ends
 from mpcc.passes.approximations.series import fit_series
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
 from mpcc.passes.lower.lookup import looked_up
-from mpcc.passes.lower.polynomial import image, polynomial, reached, segment_bits
+from mpcc.passes.lower.polynomial import (
+    argument_format,
+    finest_argument,
+    image,
+    polynomial,
+    reached,
+    segment_bits,
+)
 from mpcc.passes.lower.products import rectified, times_constant, with_range
 from mpcc.passes.lower.series import gated_series, series_times_argument, sine_series
 
@@ -75,11 +82,27 @@ def evaluated(context: Context, x: Value, piecewise: Piecewise, extent: Range, r
     context.rely(x, reach)
     x = with_range(context, x, reach)
     values = image(piecewise, reach)
-    below = segment_bits(context, x, piecewise, reach) if piecewise.thresholds else None
+    below = None
+    if piecewise.thresholds:
+        below = segment_bits(context, x, piecewise, reach, _argument_fraction(context, x, piecewise, reach))
     parts, constant = _parts(context, x, piecewise, reach, below)
     inner, _ = linear_ends(piecewise)
     known = values if below is not None or piecewise.changes_model else result
     return _sum(context, parts, constant, image(inner, reach), known)
+
+
+def _polynomial(piecewise: Piecewise) -> Piecewise:
+    """The approximation without its series."""
+    return replace(piecewise, series=None, gates=(), times_argument=False)
+
+
+def _argument_fraction(context: Context, x: Value, piecewise: Piecewise, reach: Range) -> int | None:
+    """Fraction bits at which parts chosen by segments open x; None where they do not."""
+    rows = _polynomial(piecewise)
+    if rows.degree > 1 or piecewise.series is None:
+        return argument_format(context, x, rows, reach).argument
+    slopes = any(any(row[1:]) for row in rows.rows)
+    return finest_argument(context, x) if slopes or piecewise.times_argument else None
 
 
 def _parts(
@@ -87,7 +110,7 @@ def _parts(
 ) -> tuple[list[Value], float]:
     """Shares, and a public constant, which make up the approximation."""
     parts: list[Value] = []
-    rows = replace(piecewise, series=None, gates=(), times_argument=False)
+    rows = _polynomial(piecewise)
     lines = rows.degree < 2
     if piecewise.series is not None and below is not None:
         gated = piecewise if lines else replace(piecewise, rows=((0.0,),) * len(piecewise.rows))

@@ -32,7 +32,7 @@ def lower_input(context: Context, operation: Operation) -> Lowered:
 def lower_constant(context: Context, operation: Operation) -> Lowered:
     array = context.source.constants[str(operation.attributes["name"])]
     fraction = context.formats.activation + context.formats.weight
-    return Lowered(encoded(context, operation.result, np.asarray(array, dtype=np.float64), fraction))
+    return Lowered(encoded(context, operation.result, array, fraction))
 
 
 def encoded(context: Context, value: Value, array: np.ndarray, fraction: int) -> Value:
@@ -153,14 +153,20 @@ def lower_linear(context: Context, operation: Operation) -> Lowered:
     if x.row_factor is not None:
         x = Lowered(context.plain_share(operation.operands[0]))
     if x.bias is not None:
-        bias = x.bias @ weight + (bias if bias is not None else 0.0)
+        bias = _through(x.bias, weight) + (bias if bias is not None else 0.0)
     if x.gain is not None:
-        weight = x.gain[:, None] * weight
+        folded = np.empty(weight.shape, dtype=np.float32)  # at once: doubles beside it would be many
+        weight = np.multiply(x.gain[:, None], weight, out=folded, casting="same_kind")
     served = context.served(x.share, factor_fraction(context, x.share))
     operands = [served, context.weight(weight, context.formats.weight)]
     if bias is not None:
         operands.append(context.weight(bias, ring_of(served).fraction + context.formats.weight))
     return Lowered(context.emit("linear", *operands, extent=context.range_of(operation.result)))
+
+
+def _through(row: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """A row [k] times a weight [k, n], or times each of a batch [E, k, n], one by one: [E, 1, n]."""
+    return row @ weight if weight.ndim == 2 else np.stack([row[None] @ matrix for matrix in weight])
 
 
 @lowers("matmul")
@@ -193,14 +199,14 @@ def lower_matmul(context: Context, operation: Operation) -> Lowered:
 
 def _matmul(context: Context, a: Value, b: Value, extent: Range, left_fraction: int | None = None) -> Value:
     wanted = factor_fraction(context, a) if left_fraction is None else left_fraction
-    x = _opened_at_root(context, a, min(ring_of(a).fraction, wanted))
-    y = _opened_at_root(context, b, factor_fraction(context, b))
+    x = opened_at_root(context, a, min(ring_of(a).fraction, wanted))
+    y = opened_at_root(context, b, factor_fraction(context, b))
     return context.emit("matmul", x, y, extent=extent)
 
 
-def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
-    """Opened before it is expanded, so that grouped keys and values are sent once; views of an opening are
-    free.
+def opened_at_root(context: Context, share: Value, fraction: int, bits: int = UNDECIDED) -> Value:
+    """Opened before it is viewed, so that all views of it are sent once, grouped keys and values too; views
+    of an opening are free. For products `bits` say how wide at least.
     """
     chain: list[Operation] = []
     producers = context.builder.program.producers()
@@ -208,9 +214,7 @@ def _opened_at_root(context: Context, share: Value, fraction: int) -> Value:
     while (producer := producers[root]).kind in ("reshape", "transpose", "expand"):
         chain.append(producer)
         root = producer.operands[0]
-    if not any(o.kind == "expand" for o in chain):
-        return context.opened(share, fraction, UNDECIDED)
-    value = context.opened(root, fraction, UNDECIDED)
+    value = context.opened(root, fraction, bits)
     for operation in reversed(chain):
         value = context.once(
             (value, "view", operation.result),

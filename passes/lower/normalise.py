@@ -15,19 +15,22 @@ from mpcc.passes.lower.products import comparison, step_row
 
 def below_thresholds(context: Context, x: Value, octaves: Octaves) -> Value:
     """Masked bits [x < t] for every threshold: three ticks."""
-    narrow = context.at_fraction(x, min(octaves.compared, ring_of(x).fraction))
-    unit = 2.0 ** ring_of(narrow).fraction
+    fraction = min(octaves.compared, ring_of(x).fraction)
+    unit = 2.0**fraction
     thresholds = tuple(max(1, round(t * unit)) for t in octaves.real_thresholds)
     bits = math.ceil(math.log2(octaves.high * unit + 1)) + 2
-    return context.emit("open_bits", comparison(context, narrow, bits, thresholds))
+    opened_at = opened_fraction(x, octaves)
+    return context.emit("open_bits", comparison(context, x, fraction, bits, thresholds, opened_at))
+
+
+def opened_fraction(x: Value, octaves: Octaves) -> int:
+    """As many fraction bits as x has and its product has room for."""
+    return min(ring_of(x).fraction, octaves.opened)
 
 
 def opened_argument(context: Context, x: Value, octaves: Octaves, room: float = 1.0) -> Value:
-    """x under a mask, with as many fraction bits as it has and its product has room for.
-
-    It may be `room` times as large as the octaves reach.
-    """
-    fraction = min(ring_of(x).fraction, octaves.opened)
+    """x under a mask; it may be `room` times as large as the octaves reach."""
+    fraction = opened_fraction(x, octaves)
     return context.opened(x, fraction, bits_for(Range(octaves.low, octaves.high * room), fraction))
 
 

@@ -69,16 +69,29 @@ def image(piecewise: Piecewise, reach: Range) -> Range:
     return Range(low - room, high + room)
 
 
-def segment_bits(context: Context, x: Value, piecewise: Piecewise, reach: Range) -> Value:
-    """Masked bits [x < threshold], for all thresholds: three ticks."""
-    finest = min(ring_of(x).fraction, context.formats.activation)
+def segment_bits(
+    context: Context, x: Value, piecewise: Piecewise, reach: Range, opened_at: int | None
+) -> Value:
+    """Masked bits [x < threshold], for all thresholds: three ticks. `opened_at`: the fraction bits at which x
+    is opened for what the bits select, if it is.
+    """
+    finest = finest_argument(context, x)
     fraction = min(finest, _compared_fraction(piecewise, finest))
     unit = 2.0**fraction
     farthest = max(reach.high - piecewise.thresholds[0], piecewise.thresholds[-1] - reach.low)
     bits = math.ceil(math.log2(farthest * unit + 2)) + 1
-    narrow = context.at_fraction(x, fraction)
     thresholds = tuple(round(t * unit) for t in piecewise.thresholds)
-    return context.emit("open_bits", comparison(context, narrow, bits, thresholds))
+    return context.emit("open_bits", comparison(context, x, fraction, bits, thresholds, opened_at))
+
+
+def finest_argument(context: Context, x: Value) -> int:
+    """Fraction bits at which x is opened as an argument, at most."""
+    return min(ring_of(x).fraction, context.formats.activation)
+
+
+def argument_format(context: Context, x: Value, piecewise: Piecewise, reach: Range) -> PolynomialFormat:
+    """The format in which `polynomial` evaluates x."""
+    return polynomial_format(piecewise, reach.low, reach.high, finest_argument(context, x))
 
 
 def _compared_fraction(piecewise: Piecewise, finest: int) -> int:
@@ -121,8 +134,7 @@ def polynomial(
     Raises ValueError where its degree leaves no room for fraction bits.
     """
     inner, slopes = linear_ends(piecewise)
-    finest = min(ring_of(x).fraction, context.formats.activation)
-    form = polynomial_format(piecewise, reach.low, reach.high, finest)
+    form = argument_format(context, x, piecewise, reach)
     core = spanned(inner.thresholds, reach, [any(row[1:]) for row in inner.rows])
     opened_range = reach if any(slopes) else core
     z = context.opened(x, form.argument, bits_for(opened_range, form.argument))

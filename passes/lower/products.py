@@ -104,21 +104,34 @@ def step_row(levels: tuple[float, ...], fraction: int) -> tuple[int, ...]:
     return (encoded[-1], *(a - b for a, b in pairwise(encoded)))
 
 
-def comparison(context: Context, share: Value, bits: int, thresholds: tuple[int, ...]) -> Value:
-    """[x < t] with the block width that costs least: for one threshold one block up to 7 bits, else blocks
-    of 4; for several, which all pay for the number of blocks, the narrowest among the fewest.
+def comparison(
+    context: Context,
+    share: Value,
+    fraction: int,
+    bits: int,
+    thresholds: tuple[int, ...],
+    opened_at: int | None = None,
+) -> Value:
+    """[x < t] for thresholds of `fraction` bits, of a share opened at that fraction, or at `opened_at` where
+    that is more, as products want it: then the opening is theirs, too, and its low bits are dropped.
+
+    |x - t| < 2^(bits - 1) units. The block width is the one that costs least: for one threshold one block up
+    to 7 bits, else blocks of 4; for several, which all pay for the number of blocks, the narrowest among the
+    fewest.
     """
     blocks = math.ceil((bits - 1) / WIDEST_BLOCK)
     width = math.ceil((bits - 1) / blocks)
     if len(thresholds) == 1 and blocks > 1:
         width = FEWER_DEALT
-    return context.emit("less_than", share, bits=bits, width=width, thresholds=thresholds)
+    drop = max(fraction, opened_at or fraction) - fraction
+    opened = context.opened(share, fraction + drop, bits + drop)
+    return context.emit("less_than", opened, bits=bits, width=width, drop=drop, thresholds=thresholds)
 
 
 def rectified(context: Context, share: Value, extent: Range, fraction: int, result: Range) -> Value:
     """max(share, 0) at `fraction` bits, for a share within `extent`; its own range is `result`."""
     bits = math.ceil(math.log2(extent.magnitude * 2**fraction + 1)) + 2
-    below = comparison(context, context.at_fraction(share, fraction), bits, (0,))
+    below = comparison(context, share, fraction, bits, (0,))
     negative = context.emit("open_bits", below)
     return selected(context, open_for_product(context, share, fraction), negative, (1, -1), result)
 

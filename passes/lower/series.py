@@ -17,7 +17,7 @@ from mpcc.passes.approximations.piecewise import Piecewise, Series
 from mpcc.passes.approximations.rounding import ARGUMENT_FRACTION, slope_fraction
 from mpcc.passes.approximations.series import DEALT_FRACTION
 from mpcc.passes.lower.context import Context, bits_for, ring_of
-from mpcc.passes.lower.polynomial import segmented, spanned
+from mpcc.passes.lower.polynomial import finest_argument, segmented, spanned
 
 ARGUMENT_BITS = 21  # of a reduced argument; the table of cosines has 2^18 entries
 SCALE_FRACTION = 17  # of the factor that makes a period a power of two
@@ -78,7 +78,7 @@ def gated_series(
         counts = [
             bool(c or (g and piecewise.times_argument)) for c, g in zip(slopes, piecewise.gates, strict=True)
         ]
-        fraction = min(ring_of(x).fraction, context.formats.activation)
+        fraction = finest_argument(context, x)
         needed = spanned(piecewise.thresholds, reach, counts)
         z = context.opened(x, fraction, bits_for(needed, fraction))
         arguments = (z, wave)
@@ -96,7 +96,7 @@ def gated_series(
 def series_times_argument(context: Context, x: Value, series: Series, factor: float, reach: Range) -> Value:
     """factor * x * series(x) for x within `reach`."""
     wave = _opened_series(context, x, series, factor)
-    fraction = min(ring_of(x).fraction, context.formats.activation)
+    fraction = finest_argument(context, x)
     z = context.opened(x, fraction, bits_for(reach, fraction))
     largest = reach.magnitude * _amplitude(series, abs(factor)).high
     return context.emit(

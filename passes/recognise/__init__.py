@@ -7,6 +7,7 @@ from mpcc.passes.recognise.activations import recognise_activations
 from mpcc.passes.recognise.attention import recognise_attention_nodes
 from mpcc.passes.recognise.broadcasts import shrink_local_factors
 from mpcc.passes.recognise.einsum import expand_einsum
+from mpcc.passes.recognise.experts import recognise_experts
 from mpcc.passes.recognise.graph import Rewriter
 from mpcc.passes.recognise.linears import recognise_linears
 from mpcc.passes.recognise.masks import recognise_masks
@@ -22,6 +23,7 @@ def recognise(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Rewrite a folded graph into plain operations and the macro operations of the domain `mpcc`."""
     simplify(rewrite)  # the other rules see through what changes nothing
     declassify(rewrite)  # which floats are structure decides what party 1 can compute alone
+    recognise_experts(rewrite, diagnostics)  # before the rest: it runs the plain operations
     expand_einsum(rewrite)
     recognise_attention_nodes(rewrite, diagnostics)  # before masks: they take the softmax inside apart
     recognise_masks(rewrite, diagnostics)

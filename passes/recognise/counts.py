@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mpcc.ir.program import Operation, Program, Value
+from mpcc.ir.types import TensorType
 
 _VIEWS = ("reshape", "transpose", "expand", "slice", "take", "concat")
 _NORMS = ("layer_norm", "rms_norm", "l2_normalize")
@@ -37,8 +38,17 @@ def count(program: Program) -> tuple[dict[str, int], tuple[str, ...]]:
         "embeddings": kinds["embedding"],
         "linears": kinds["linear"],
         **{kind: kinds[kind] for kind in (*_NORMS, *_ACTIVATIONS, "softmax", "matmul") if kinds[kind]},
+        **Counter(_mixture(operation) for operation in program.operations if operation.kind == "moe"),
     }
     return counts, tuple(warnings)
+
+
+def _mixture(operation: Operation) -> str:
+    logits = operation.operands[0].type
+    assert isinstance(logits, TensorType)
+    capacity = operation.attributes["capacity"]
+    slots = f", capacity {capacity}" if capacity else ""
+    return f"mixtures of experts (E={logits.shape[-1]}, top-{operation.attributes['top_k']}{slots})"
 
 
 def _where(operation: Operation) -> str:

@@ -142,6 +142,8 @@ def type_proto(value: ir.Value) -> onnx.TypeProto:
 
 # Shape inference reads small integer constants (shapes, axes, repeats); weights never matter to it.
 MAX_SHAPE_DATA = 1024
+# Before opset 16 onnx infers no shape for these.
+_TYPED_AS = {"LessOrEqual": "Less", "GreaterOrEqual": "Greater"}
 
 
 def infer_types(node: ir.Node, opset: int) -> bool:
@@ -149,14 +151,16 @@ def infer_types(node: ir.Node, opset: int) -> bool:
 
     `meta["reason"]` says what it found wrong, if anything.
     """
+    operation = _TYPED_AS.get(node.op_type, node.op_type)
     try:
-        schema = onnx.defs.get_schema(node.op_type, opset, node.domain)
+        schema = onnx.defs.get_schema(operation, opset, node.domain)
     except onnx.defs.SchemaError:
         return False
-    proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
-    proto.attribute.extend(
-        ir.to_proto(a) for a in node.attributes.values() if a.type != ir.AttributeType.GRAPH
-    )
+    if any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values()):
+        node.meta[REASON] = "it loops or branches on values that are not constant"
+        return False
+    proto = onnx.NodeProto(op_type=operation, domain=node.domain)
+    proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
     types: dict[str, onnx.TypeProto] = {}
     data: dict[str, onnx.TensorProto] = {}
     for index, value in enumerate(node.inputs):

@@ -15,7 +15,7 @@ from mpcc.ir.program import Attribute, Attributes, Operation, Program, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations.slots import stream
 from mpcc.runtime.protocols import protocols
-from mpcc.runtime.protocols.local import is_view_of_mask
+from mpcc.runtime.protocols.local import moves_mask
 
 
 def link(program: Program) -> list[Operation]:
@@ -37,10 +37,8 @@ def link(program: Program) -> list[Operation]:
 
 
 def correlated(operations: list[Operation]) -> list[Operation]:
-    """The operations that the dealer must see: those with slots, and views of masked values."""
-    return [
-        o for o in operations if o.kind in protocols and (protocols[o.kind].slots(o) or is_view_of_mask(o))
-    ]
+    """The operations that the dealer must see: those with slots, and local ones on masked values."""
+    return [o for o in operations if o.kind in protocols and (protocols[o.kind].slots(o) or moves_mask(o))]
 
 
 def correction_bytes(operation: Operation) -> int:

@@ -17,6 +17,7 @@ MAX_POWERS = 64  # of a segmented polynomial, (A + 1) * (B + 1)
 U64 = NDArray[np.uint64]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
+I32 = NDArray[np.int32]
 
 
 def isa() -> str:
@@ -24,8 +25,9 @@ def isa() -> str:
     return "numpy"
 
 
-def expand(key: bytes, stream: int, count: int, bits: int) -> U64:
-    """`count` elements of Z/2^bits from AES-128 in counter mode (NIST SP 800-38A, section 6.5).
+def expand(key: bytes, stream: int, count: int, bits: int, first: int = 0) -> U64:
+    """`count` elements of Z/2^bits from AES-128 in counter mode (NIST SP 800-38A, section 6.5), from element
+    `first` of the stream on.
 
     Counter block i is `stream` as 8 bytes big endian, then i as 8 bytes big endian. An element takes 1, 2, 4
     or 8 bytes of the key stream, the least that holds `bits`, little endian, reduced to `bits`.
@@ -34,11 +36,15 @@ def expand(key: bytes, stream: int, count: int, bits: int) -> U64:
         raise TypeError("expand: key must be bytes")
     if len(key) != 16 or not 0 <= stream < 1 << 64 or count < 0:
         raise ValueError("expand: the key has 16 bytes, stream fits 64 bits, count is not negative")
+    if not 0 <= first < 1 << 60:
+        raise ValueError("expand: first is 0 to 2^60 - 1")
     mask = _mask(bits)
     width = element_bytes(bits)
-    encryptor = Cipher(algorithms.AES(key), modes.CTR(stream.to_bytes(8, "big") + bytes(8))).encryptor()
-    keystream = encryptor.update(bytes(count * width))
-    return np.frombuffer(keystream, dtype=f"<u{width}").astype(np.uint64) & mask
+    block, skipped = divmod(first * width, 16)
+    counter = stream.to_bytes(8, "big") + block.to_bytes(8, "big")
+    encryptor = Cipher(algorithms.AES(key), modes.CTR(counter)).encryptor()
+    keystream = encryptor.update(bytes(skipped + count * width))
+    return np.frombuffer(keystream, dtype=f"<u{width}", offset=skipped).astype(np.uint64) & mask
 
 
 def element_bytes(bits: int) -> int:
@@ -48,8 +54,8 @@ def element_bytes(bits: int) -> int:
 
 
 def pack(values: U64, bits: int) -> U8:
-    """uint64[n], reduced, to the little-endian bit stream uint8[ceil(n*bits/8)]; the last byte is filled with
-    zeros.
+    """The low `bits` of uint64[n] as the little-endian bit stream uint8[ceil(n*bits/8)]; the last byte is
+    filled with zeros.
     """
     _check(values, np.uint64, 1, "pack: values")
     _mask(bits)
@@ -68,9 +74,14 @@ def unpack(data: U8, count: int, bits: int) -> U64:
     return np.packbits(planes, axis=1, bitorder="little").view(np.uint64).reshape(count)
 
 
-def matmul(a: U64, b: U64, bits: int) -> U64:
-    """uint64[B,M,K] times uint64[B or 1,K,N], mod 2^bits, as uint64[B,M,N]."""
+def matmul(a: U64, b: U64 | I32, bits: int) -> U64:
+    """uint64[B,M,K] times uint64[B or 1,K,N], mod 2^bits, as uint64[B,M,N]. `b` may be int32: signed integers
+    as elements of the ring.
+    """
     _check(a, np.uint64, 3, "matmul: a")
+    if getattr(b, "dtype", None) == np.int32:
+        _check(b, np.int32, 3, "matmul: b")
+        b = b.astype(np.int64).view(np.uint64)
     _check(b, np.uint64, 3, "matmul: b")
     mask = _mask(bits)
     if a.shape[2] != b.shape[1] or b.shape[0] not in (1, a.shape[0]):
@@ -78,6 +89,16 @@ def matmul(a: U64, b: U64, bits: int) -> U64:
     product: U64 = np.matmul(a, b)
     product &= mask
     return product
+
+
+def matmul_add(c: U64, a: U64, b: U64 | I32, bits: int) -> None:
+    """Adds `matmul(a, b, bits)` to c, uint64[B,M,N], in place, mod 2^bits."""
+    _check(c, np.uint64, 3, "matmul_add: c")
+    product = matmul(a, b, bits)
+    if c.shape != product.shape:
+        raise ValueError(f"matmul_add: c is {c.shape}, the product {product.shape}")
+    c += product
+    c &= _mask(bits)
 
 
 def planes_pack(bits: U8) -> U64:

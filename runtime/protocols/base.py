@@ -7,7 +7,7 @@ report, the scheduler and the tests all read `messages` and `slots`.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from typing import Protocol as Interface
@@ -18,7 +18,7 @@ from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Slot
-from mpcc.runtime.ring import F64, I64, U64, reduce
+from mpcc.runtime.ring import F64, I32, I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue
 
 Step = Generator[bytes, bytes, Any]  # yields this party's message of a tick, is sent the peer's
@@ -33,8 +33,8 @@ class Party(Interface):
     def draw(self, operation: Operation) -> dict[str, U64]:
         """This party's correlation parts of the operation, by slot name. Once."""
 
-    def source(self, operation: Operation) -> I64:
-        """The encoded array that a source operation names."""
+    def source(self, operation: Operation) -> I64 | I32:
+        """The encoded array that a source operation names; of 32 bits only where `linear` alone reads it."""
 
     def prepared(self, operation: Operation) -> U64:
         """What `prepare` returned in the offline phase."""
@@ -43,8 +43,8 @@ class Party(Interface):
 class DealerView(Interface):
     """What the dealer's part of a protocol may ask for."""
 
-    def weight_mask(self, operation: Operation) -> U64:
-        """The fixed mask B of a linear operation's weight, in the ring of its result."""
+    def weight_mask(self, operation: Operation) -> Iterator[U64]:
+        """The fixed mask B of a linear operation's weight, in the ring of its result, piece by piece."""
 
 
 @dataclass
@@ -140,7 +140,7 @@ def as_share(party: Party, value: RuntimeValue, ring: RingType) -> U64:
 
 def pack(x: U64, bits: int) -> bytes:
     """Elements mod 2^bits as ceil(n * bits / 8) bytes, little-endian bit stream."""
-    return kernels.pack(np.ascontiguousarray(reduce(x, bits)).reshape(-1), bits).tobytes()
+    return kernels.pack(np.ascontiguousarray(x).reshape(-1), bits).tobytes()
 
 
 def unpack(data: bytes | memoryview, count: int, bits: int) -> U64:

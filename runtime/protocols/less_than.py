@@ -1,11 +1,12 @@
-"""Comparison of a shared value with public thresholds on the bits that matter (protocols.md 4).
+"""Comparison of a masked value with public thresholds on the bits that matter (protocols.md 4).
 
-x = E + a mod 2^j with E opened. For a threshold t, the sign bit of x - t is msb(E - t) xor msb(a) xor the
-carry out of the low j - 1 bits, [a_low > v] with v public. The dealer shares, by xor, the one-hot word of
-every block of a_low: block generate and propagate bits are then local. The carry is one node over all
-blocks: every input bit is opened under a fresh mask rho, and xor shares of the products of the masks
-evaluate it. One tick when a single block suffices, else two. Opened: x - a, and bits under fresh uniform
-masks. Sources: CrypTFlow2 (CCS 2020), ABY2.0 (USENIX Security 2021).
+x = E + a mod 2^j with E opened before, by an operation that may serve others, too. For a threshold t, the
+sign bit of x - t is msb(E - t) xor msb(a) xor the carry out of the low j - 1 bits, [a_low > v] with v public.
+The dealer shares, by xor, the one-hot word of every block of a_low: block generate and propagate bits are
+then local. The carry is one node over all blocks: every input bit is opened under a fresh mask rho, and xor
+shares of the products of the masks evaluate it. No tick when a single block suffices, else one. Opened: bits
+under fresh uniform masks. Low bits are dropped of E, rounded up, and of a, rounded down. Sources: CrypTFlow2
+(CCS 2020), ABY2.0 (USENIX Security 2021).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from mpcc.ir.dialects.base import integer, integers
+from mpcc.ir.dialects.protocol import compared_bits
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot, bits_to_words
@@ -24,15 +26,13 @@ from mpcc.runtime.protocols.base import (
     Party,
     ProtocolClass,
     Step,
-    as_share,
     implements,
-    masked_difference,
-    packed_bytes,
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, constant, mask
-from mpcc.runtime.values import RuntimeValue
+from mpcc.runtime.protocols.local import rounded_shift
+from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce
+from mpcc.runtime.values import Masked, RuntimeValue
 
 
 class Shape:
@@ -42,6 +42,7 @@ class Shape:
         self.n = size(operation, 0)
         self.thresholds = integers(operation.attributes, "thresholds")
         self.bits = integer(operation.attributes, "bits")
+        self.drop = compared_bits(operation.attributes) - self.bits
         self.width = integer(operation.attributes, "width")
         self.blocks = -(-(self.bits - 1) // self.width)
         self.planes = 2 * self.blocks - 2
@@ -49,17 +50,21 @@ class Shape:
         self.subsets = kernels.carry_subsets(self.blocks) if self.blocks > 1 else []
         self.products = [s for s in self.subsets if len(s) > 1]
 
+    def opening(self, opened: U64) -> U64:
+        """x - a mod 2^bits for the operand without its dropped bits, rounded up."""
+        whole = reduce(opened, self.bits + self.drop) + mask(self.drop)
+        return (whole >> np.uint64(self.drop)) & mask(self.bits)
+
 
 @implements("less_than")
 class LessThan(ProtocolClass):
-    """`bits` bits, then 2L - 2 bits a threshold, an element each way."""
+    """2L - 2 bits a threshold, an element each way; none for a single block."""
 
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
         s = Shape(operation)
         count = len(s.thresholds)
         slots = [
-            Slot("mask", Role.UNIFORM, s.n, s.bits),
             Slot("onehots", Role.DERIVED, s.blocks * s.n, 1 << s.width, boolean=True),
             Slot("sign", Role.DERIVED, s.words, 64, boolean=True),
         ]
@@ -71,15 +76,16 @@ class LessThan(ProtocolClass):
     @classmethod
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         s = Shape(operation)
-        first = packed_bytes(s.n, s.bits)
-        second = len(s.thresholds) * s.planes * s.words * 8
-        return [(first, first), (second, second)] if s.planes else [(first, first)]
+        count = len(s.thresholds) * s.planes * s.words * 8
+        return [(count, count)] if s.planes else []
 
     @classmethod
     def deal(
         cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
     ) -> Dealt:
-        s, a = Shape(operation), drawn["mask"]
+        s, (a,) = Shape(operation), masks
+        assert a is not None
+        a = (a.reshape(-1) >> np.uint64(s.drop)) & mask(s.bits)
         low = a & mask(s.bits - 1)
         digits = [(low >> np.uint64(b * s.width)) & mask(s.width) for b in range(s.blocks)]
         derived = {
@@ -95,8 +101,9 @@ class LessThan(ProtocolClass):
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         s, drawn = Shape(operation), party.draw(operation)
-        share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
-        opened = yield from masked_difference(party, share, drawn["mask"], s.bits)
+        (x,) = operands
+        assert isinstance(x, Masked)
+        opened = s.opening(np.ascontiguousarray(x.opened).reshape(-1))
         thresholds = np.array([constant(t) for t in s.thresholds], dtype=np.uint64) & mask(s.bits)
         onehots = drawn["onehots"].reshape(s.blocks, s.n)
         leaves = kernels.compare_leaves(
@@ -123,11 +130,12 @@ class LessThan(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
-        return np.stack([operands[0] < t for t in integers(operation.attributes, "thresholds")]).astype(
-            np.int64
-        )
+        s = Shape(operation)
+        x = rounded_shift(operands[0], s.drop)
+        return np.stack([x < t for t in s.thresholds]).astype(np.int64)
 
     @classmethod
     def real(cls, operation: Operation, operands: list[F64]) -> F64:
-        scaled = operands[0] * 2.0 ** ring_type(operation, 0).fraction
-        return np.stack([scaled < t for t in integers(operation.attributes, "thresholds")]).astype(np.float64)
+        s = Shape(operation)
+        scaled = operands[0] * 2.0 ** (ring_type(operation, 0).fraction - s.drop)
+        return np.stack([scaled < t for t in s.thresholds]).astype(np.float64)

@@ -9,7 +9,7 @@ version of the weights. Sources: SecureML (S&P 2017), Delphi (USENIX Security 20
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -23,18 +23,38 @@ from mpcc.runtime.protocols.base import (
     ProtocolClass,
     Step,
     implements,
+    packed_bytes,
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, reduce
+from mpcc.runtime.ring import F64, I32, I64, U64, reduce
 from mpcc.runtime.values import RuntimeValue, Served
+from mpcc.runtime.weight_pieces import Piece, pieces
+
+Weight = U64 | I32  # ring elements, or integers that fit 32 bits
+
+
+def weight_pieces(operation: Operation) -> list[Piece]:
+    """The pieces in which B and F are worked through."""
+    return pieces(ring_type(operation, 1).shape)
+
+
+def difference_sizes(operation: Operation) -> list[int]:
+    """Bytes of F = W - B, piece by piece."""
+    return [packed_bytes(piece.count, ring_type(operation).ring) for piece in weight_pieces(operation)]
 
 
 class ServerLinear(ProtocolClass):
     """Shared by `linear` and `gain`: only the product differs."""
 
     @classmethod
-    def product(cls, x: U64, w: U64, bits: int) -> U64:
+    def product(cls, operation: Operation, x: U64, weight: Weight, bits: int) -> U64:
+        """x times the whole weight, mod 2^bits."""
+        raise NotImplementedError
+
+    @classmethod
+    def product_of_pieces(cls, operation: Operation, x: U64, rows: Iterable[U64], bits: int) -> U64:
+        """The same from `weight_pieces`, each given as [rows, columns]."""
         raise NotImplementedError
 
     @classmethod
@@ -47,15 +67,16 @@ class ServerLinear(ProtocolClass):
     ) -> Dealt:
         mask = masks[0]
         assert mask is not None
-        product = cls.product(mask, dealer.weight_mask(operation), ring_type(operation).ring)
+        rows, bits = dealer.weight_mask(operation), ring_type(operation).ring
+        product = cls.product_of_pieces(operation, mask, rows, bits)
         return Dealt({"product": product.reshape(-1)})
 
     @classmethod
-    def offline(cls, operation: Operation, party: Party, mask: U64, weight_difference: U64) -> U64:
-        """Party 1's whole share of the result: a F + c1."""
+    def offline(cls, operation: Operation, party: Party, mask: U64, differences: Iterable[U64]) -> U64:
+        """Party 1's whole share of the result: a F + c1, from the pieces of F."""
         ring = ring_type(operation)
         c = party.draw(operation)["product"].reshape(ring.shape)
-        return reduce(cls.product(mask, weight_difference, ring.ring) + c, ring.ring)
+        return reduce(cls.product_of_pieces(operation, mask, differences, ring.ring) + c, ring.ring)
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
@@ -65,32 +86,62 @@ class ServerLinear(ProtocolClass):
         assert isinstance(x, Served)
         assert isinstance(w, np.ndarray)
         c = party.draw(operation)["product"].reshape(ring.shape)
-        y = cls.product(x.data, w.view(np.uint64), ring.ring) + c
+        y = cls.product(operation, x.data, w if w.dtype == np.int32 else w.view(np.uint64), ring.ring) + c
         if len(operands) == 3:
             assert isinstance(operands[2], np.ndarray)
             y = y + operands[2].view(np.uint64)
         return reduce(y, ring.ring)
         yield
 
+    @classmethod
+    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
+        x, w = operands[0].view(np.uint64), operands[1].view(np.uint64)
+        y = cls.product(operation, x, w, 64).view(np.int64)
+        return y + operands[2] if len(operands) == 3 else y
+
+
+def _by_expert(operation: Operation, x: U64) -> U64:
+    """Served rows as [E, rows, k]; E is 1 where the weight is one matrix."""
+    weight = ring_type(operation, 1).shape
+    if len(weight) == 3:
+        x = np.moveaxis(x, -3, 0)
+    rows = math.prod(x.shape[len(weight) - 2 : -1])
+    return np.ascontiguousarray(x).reshape(math.prod(weight[:-2]), rows, weight[-2])
+
+
+def _by_token(operation: Operation, y: U64) -> U64:
+    """The opposite, for the result."""
+    shape = ring_type(operation).shape
+    if len(ring_type(operation, 1).shape) == 2:
+        return y.reshape(shape)
+    by_expert = y.reshape(shape[-3], *shape[:-3], *shape[-2:])
+    return np.ascontiguousarray(np.moveaxis(by_expert, 0, -3))
+
 
 @implements("linear")
 class Linear(ServerLinear):
-    """Matrix product over the last axis."""
+    """Matrix product over the last axis, of each expert's rows with its matrix where weights are a batch."""
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:
-        return size(operation) * ring_type(operation, 1).shape[0]
+        return size(operation) * ring_type(operation, 1).shape[-2]
 
     @classmethod
-    def product(cls, x: U64, w: U64, bits: int) -> U64:
-        rows = np.ascontiguousarray(x).reshape(1, math.prod(x.shape[:-1]), w.shape[0])
-        columns = np.ascontiguousarray(w)[None]  # the kernel reduces
-        return kernels.matmul(rows, columns, bits).reshape(*x.shape[:-1], w.shape[1])
+    def product(cls, operation: Operation, x: U64, weight: Weight, bits: int) -> U64:
+        matrices = weight if weight.flags.c_contiguous else weight.copy()
+        matrices = matrices.reshape(*weight.shape[:-2] or (1,), *weight.shape[-2:])
+        return _by_token(operation, kernels.matmul(_by_expert(operation, x), matrices, bits))
 
     @classmethod
-    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
-        y = cls.product(operands[0].view(np.uint64), operands[1].view(np.uint64), 64).view(np.int64)
-        return y + operands[2] if len(operands) == 3 else y
+    def product_of_pieces(cls, operation: Operation, x: U64, rows: Iterable[U64], bits: int) -> U64:
+        height, columns = ring_type(operation, 1).shape[-2:]
+        factors = _by_expert(operation, x)
+        sums = np.zeros((*factors.shape[:2], columns), dtype=np.uint64)
+        for piece, w in zip(weight_pieces(operation), rows, strict=True):
+            for expert, of_matrix, of_piece in piece.by_matrix(height):
+                part = np.ascontiguousarray(factors[expert : expert + 1, :, of_matrix])
+                kernels.matmul_add(sums[expert : expert + 1], part, w[None, of_piece], bits)
+        return _by_token(operation, sums)
 
     @classmethod
     def real(cls, operation: Operation, operands: list[F64]) -> F64:
@@ -107,13 +158,15 @@ class Gain(ServerLinear):
         return size(operation)
 
     @classmethod
-    def product(cls, x: U64, w: U64, bits: int) -> U64:
-        return reduce(x * w, bits)
+    def product(cls, operation: Operation, x: U64, weight: Weight, bits: int) -> U64:
+        return reduce(x * weight.view(np.uint64), bits)
 
     @classmethod
-    def plain(cls, operation: Operation, operands: list[I64]) -> I64:
-        y = operands[0] * operands[1]
-        return y + operands[2] if len(operands) == 3 else y
+    def product_of_pieces(cls, operation: Operation, x: U64, rows: Iterable[U64], bits: int) -> U64:
+        weight = np.empty(ring_type(operation, 1).shape, dtype=np.uint64)
+        for piece, w in zip(weight_pieces(operation), rows, strict=True):
+            piece.of(weight)[:] = w
+        return cls.product(operation, x, weight, bits)
 
     @classmethod
     def real(cls, operation: Operation, operands: list[F64]) -> F64:

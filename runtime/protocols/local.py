@@ -10,7 +10,15 @@ from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view, integer, integers
 from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
-from mpcc.runtime.protocols.base import Party, ProtocolClass, Step, as_share, implements, ring_type
+from mpcc.runtime.protocols.base import (
+    Party,
+    ProtocolClass,
+    Step,
+    as_share,
+    implements,
+    protocols,
+    ring_type,
+)
 from mpcc.runtime.ring import F64, I64, U64, constant, reduce, to_ring
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue, Served
 
@@ -33,7 +41,9 @@ def absent(operation: Operation, party: Party) -> bool:
 
 
 class Local(ProtocolClass):
-    """A local operation on arrays: subclasses say what it does to each party's uint64 arrays."""
+    """A local operation on arrays: subclasses say what it does to each party's uint64 arrays, and to openings
+    and masks alike.
+    """
 
     @classmethod
     def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
@@ -43,6 +53,12 @@ class Local(ProtocolClass):
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         if absent(operation, party):
             return None
+        masked = [v for v in operands if isinstance(v, Masked)]
+        if masked:
+            opened = cls.compute(operation, [v.opened for v in masked])
+            mask = cls.compute(operation, [v.mask for v in masked])
+            bits = ring_type(operation).ring
+            return Masked(reduce(opened, bits), reduce(mask, bits))
         arrays = [linear_operand(operation, party, v, i) for i, v in enumerate(operands)]
         return cls.compute(operation, arrays)
         yield  # a generator without ticks
@@ -116,6 +132,19 @@ class Reinterpret(Local):
     @classmethod
     def real(cls, operation: Operation, operands: list[F64]) -> F64:
         return operands[0] * 2.0 ** (ring_type(operation, 0).fraction - ring_type(operation).fraction)
+
+
+@implements("widen")
+class Widen(Local):
+    """The same integers: their ring is wide enough."""
+
+    @classmethod
+    def compute(cls, operation: Operation, arrays: list[U64]) -> U64:
+        return arrays[0]
+
+    @classmethod
+    def real(cls, operation: Operation, operands: list[F64]) -> F64:
+        return operands[0]
 
 
 @implements("sum")
@@ -216,12 +245,16 @@ class Shift(ProtocolClass):
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
-        bits = integer(operation.attributes, "bits")
-        return operands[0] if bits == 0 else (operands[0] + (1 << (bits - 1))) >> bits
+        return rounded_shift(operands[0], integer(operation.attributes, "bits"))
 
     @classmethod
     def real(cls, operation: Operation, operands: list[F64]) -> F64:
         return operands[0]
+
+
+def rounded_shift(x: I64, bits: int) -> I64:
+    """x / 2^bits to the nearest integer: what a shift yields on average."""
+    return x if bits == 0 else (x + (1 << (bits - 1))) >> bits
 
 
 class ViewProtocol(ProtocolClass):
@@ -248,8 +281,11 @@ for _kind in VIEW_ATTRIBUTES:
     implements(_kind)(type(_kind, (ViewProtocol,), {"__doc__": ViewProtocol.__doc__}))
 
 
-def is_view_of_mask(operation: Operation) -> bool:
-    """Whether the operation is a view of a value whose mask the dealer knows."""
+def moves_mask(operation: Operation) -> bool:
+    """Whether the operation is local and its result has a mask that follows from the operands', as the dealer
+    knows them: a view of a masked value, a sum or difference of two.
+    """
     masked = (Sharing.MASKED, Sharing.MASKED_BITS, Sharing.SERVED)
     first = operation.operands[0].type if operation.operands else None
-    return operation.kind in VIEW_ATTRIBUTES and isinstance(first, RingType) and first.sharing in masked
+    local = issubclass(protocols[operation.kind], Local | ViewProtocol)
+    return local and isinstance(first, RingType) and first.sharing in masked

@@ -1,8 +1,8 @@
 """Arithmetic one-hot of a secret index, by rotating a dealt one-hot (protocols.md 11).
 
-The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share. Opened:
-i - rho, uniform. A lookup in a public table is a public matrix product after it, in party 0's table a
-`linear`.
+The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share, by the
+powers of two in delta: a mask decides whether each counts, so no address depends on a run. Opened: i - rho,
+uniform. A lookup in a public table is a public matrix product after it, in party 0's table a `linear`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,28 @@ from mpcc.runtime.protocols.base import (
 )
 from mpcc.runtime.ring import F64, I64, U64
 from mpcc.runtime.values import RuntimeValue
+
+ROTATED_AT_ONCE = 1 << 16  # elements: they and their moved copies stay in a core's cache
+
+
+def rotated(rows: U64, steps: U64) -> U64:
+    """`rows` [n, 2^j], each moved up cyclically by its own step, steps [n] below 2^j."""
+    result = np.empty_like(rows)
+    bits = rows.shape[1].bit_length() - 1
+    count = max(1, ROTATED_AT_ONCE >> bits)
+    for start in range(0, len(rows), count):
+        part = slice(start, start + count)
+        columns = np.ascontiguousarray(rows[part].T)
+        moved = np.empty_like(columns)
+        for bit in range(bits):
+            step = 1 << bit
+            counts = np.uint64(0) - (steps[part] >> np.uint64(bit) & np.uint64(1))  # all ones or 0
+            np.bitwise_xor(columns[:-step], columns[step:], out=moved[step:])
+            np.bitwise_xor(columns[-step:], columns[:step], out=moved[:step])
+            moved &= counts
+            columns ^= moved
+        result[part] = columns.T
+    return result
 
 
 @implements("one_hot")
@@ -61,9 +83,7 @@ class OneHot(ProtocolClass):
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
         delta = yield from masked_difference(party, share, drawn["mask"], bits)
-        source = (np.arange(1 << bits)[None, :] - delta.astype(np.int64)[:, None]) & ((1 << bits) - 1)
-        table = drawn["onehot"].reshape(-1, 1 << bits)
-        return np.take_along_axis(table, source, axis=1).reshape(ring_type(operation).shape)
+        return rotated(drawn["onehot"].reshape(-1, 1 << bits), delta).reshape(ring_type(operation).shape)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

@@ -111,7 +111,7 @@ def _thresholds(bits: int, start: int) -> tuple[int, ...]:
 @lru_cache
 def _comparison(bits: int, width: int, thresholds: tuple[int, ...], count: int) -> Runner:
     def build(s: Setting, x: Value) -> Value:
-        return bits_as_integers(s, s.emit("less_than", x, bits=bits, width=width, thresholds=thresholds))
+        return bits_as_integers(s, s.less_than(x, bits, thresholds, width))
 
     return Runner((count,), bits, build)
 
@@ -153,7 +153,7 @@ def _select(bits: int, count: int) -> Runner:
 
     def build(s: Setting, x: Value) -> Value:
         masked = s.emit("open_masked", x, bits=bits + 1)
-        negative = s.emit("open_bits", s.emit("less_than", x, bits=bits, width=4, thresholds=(0,)))
+        negative = s.emit("open_bits", s.emit("less_than", masked, bits=bits, width=4, thresholds=(0,)))
         return s.emit(
             "product",
             masked,

@@ -25,6 +25,8 @@ import onnxruntime
 from mpcc.runtime import kernels
 from tests.benchmarks.rows import ROWS, Material, Row, call
 
+TIMEOUT = 600  # seconds that a party waits for the other, which may have gigabytes to read
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -48,15 +50,7 @@ def mpcc(*arguments: object) -> None:
 def measure(row: Row, sessions: int, folder: Path) -> Measured:
     """Compile and run a row in an empty folder. Fails when the cost is not the predicted one."""
     material = row.prepare(folder)
-    calibration = [word for path in material.calibration for word in ("--calibrate", path)]
-    mpcc("compile", material.model, "-o", folder / "program", *calibration, *row.options)
-    files = ("--input", material.input, "--output", folder / "y.npz", "--report", folder / "r.json")
-    mpcc("run", folder / "program", *files, "--sessions", sessions)
-    report: dict[str, Any] = json.loads((folder / "r.json").read_text())
-    measured = {name: report[name] for name in ("rounds", "bytes")}
-    predicted = {name: report["predicted"][name] for name in measured}
-    if measured != predicted:
-        raise SystemExit(f"{row.title}: measured {measured}, predicted {predicted}")
+    report = secure_run(row.title, material, row.options, sessions, folder)
     online, offline = report["bytes"]["online"], report["bytes"]["offline"]
     return Measured(
         report["seconds"]["online"],
@@ -67,6 +61,22 @@ def measure(row: Row, sessions: int, folder: Path) -> Measured:
         offline["setup_party0_to_party1"],
         largest_error(material, folder / "y.npz"),
     )
+
+
+def secure_run(
+    title: str, material: Material, options: Sequence[str], sessions: int, folder: Path
+) -> dict[str, Any]:
+    """Writes program/ and y.npz into the folder; the report. Fails when the cost is not the predicted one."""
+    calibration = [word for path in material.calibration for word in ("--calibrate", path)]
+    mpcc("compile", material.model, "-o", folder / "program", *calibration, *options)
+    files = ("--input", material.input, "--output", folder / "y.npz", "--report", folder / "r.json")
+    mpcc("run", folder / "program", *files, "--sessions", sessions, "--timeout", TIMEOUT)
+    report: dict[str, Any] = json.loads((folder / "r.json").read_text())
+    measured = {name: report[name] for name in ("rounds", "bytes")}
+    predicted = {name: report["predicted"][name] for name in measured}
+    if measured != predicted:
+        raise SystemExit(f"{title}: measured {measured}, predicted {predicted}")
+    return report
 
 
 def largest_error(material: Material, outputs: Path) -> float:

@@ -79,6 +79,7 @@ COMPILE = ["compile", "m.onnx", "-o", "p"]
         ([*COMPILE, "--softmax", "linear"], "MPC-P024"),
         ([*COMPILE, "--gelu", "puma", "--approximate", "gelu=bolt"], "two approximations of gelu"),
         ([*COMPILE, "--correlations", "thin-air"], "MPC-C001"),
+        ([*COMPILE, "--moe", "dense"], "MPC-C001"),
     ],
 )
 def test_a_wrong_command_line_is_said_and_ends_with_2(
@@ -94,7 +95,9 @@ def test_a_wrong_command_line_is_said_and_ends_with_2(
     ("arguments", "code", "remedy"),
     [
         ([*COMPILE, "--correlations", "two-party"], "MPC-C003", "--correlations dealer"),
-        ([*COMPILE, "--moe", "dense"], "MPC-C002", "dense model"),
+        ([*COMPILE, "--moe", "weights"], "MPC-C002", "--moe outer"),
+        ([*COMPILE, "--moe-capacity", "2x"], "MPC-C016", "--moe dispatch"),
+        ([*COMPILE, "--moe", "dispatch", "--moe-capacity", "0x"], "MPC-C017", "1.25x:scores"),
         ([*COMPILE, "--calibrate", "none.npz"], "MPC-C020", "numpy.savez"),
         ([*COMPILE, "--ranges", "none"], "MPC-C022", "PROG/ranges.json"),
         (["compile", "none.onnx", "-o", "p"], "MPC-F001", "path"),

@@ -1,4 +1,4 @@
-"""Every dense fixture imports, means the same as onnxruntime, and keeps party 0's data to party 0."""
+"""Every fixture imports, means the same as onnxruntime, and keeps party 0's data to party 0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mpcc.compiler.calibrate import generate_samples
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend import Imported, import_model
 from mpcc.compiler.frontend.check import check_against_onnxruntime, run_local, session, with_extra_outputs
-from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.types import TensorType, Visibility
 from tests.compiler.graphs import DENSE, MODELS
 
@@ -105,7 +104,16 @@ def test_tensor_names_are_equal_tensors(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bert.legacy17", "vit.legacy17", "llama.dynamo20", "t5enc.legacy17", "gpt2.dynamo18"]
+    "name",
+    [
+        "bert.legacy17",
+        "vit.legacy17",
+        "llama.dynamo20",
+        "t5enc.legacy17",
+        "gpt2.dynamo18",
+        "mixtral.dynamo20",
+        "moe_dense_top1.legacy17",
+    ],
 )
 def test_nothing_party1_gets_depends_on_weights(name: str, tmp_path: Path) -> None:
     """Two models that differ in every weight give the same local model, public constants and program."""
@@ -173,9 +181,38 @@ def test_causal_mask_is_public() -> None:
     assert {"rotary table", "attention mask", "epsilon of a norm", "exponent"} <= reasons
 
 
-@pytest.mark.parametrize("name", ["mixtral.dynamo20", "moe_contrib", "moe_dense_top1.legacy17"])
-def test_mixture_of_experts_is_refused_with_a_code(name: str) -> None:
-    with pytest.raises(MpccError) as caught:
-        load(name)
-    assert caught.value.code.startswith("MPC-F")
-    assert "remedy" in str(caught.value)
+# name: (layers, experts, choices, activation, gated, normalised, biases)
+MIXTURES = {
+    "mixtral.dynamo20": (2, 4, 2, "silu", True, True, False),
+    "moe_contrib": (1, 8, 2, "silu", False, True, True),
+    "moe_dense_top1.legacy17": (1, 4, 1, "gelu", False, False, True),
+}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixtures_of_experts(name: str) -> None:
+    result, path = load(name)
+    layers, experts, top_k, activation, gated, normalised, biases = MIXTURES[name]
+    moes = [o for o in result.program.operations if o.kind == "moe"]
+    for moe in moes:
+        weights = {a: moe.attributes[a] for a in ("top_k", "activation", "gated", "normalised", "capacity")}
+        assert weights == {
+            "top_k": top_k,
+            "activation": activation,
+            "gated": gated,
+            "normalised": normalised,
+            "capacity": 0,
+        }
+        assert len(moe.operands) == (6 if biases else 4)
+        assert all(v.type.visibility is Visibility.PARTY0 for v in moe.operands[2:])  # type: ignore[union-attr]
+    assert len(moes) == layers
+    assert result.recognised.counts[f"mixtures of experts (E={experts}, top-{top_k})"] == layers
+    assert result.recognised.warnings == ()
+    stored = np.load(path.with_suffix(".npz"))
+    inputs = {key[3:]: stored[key] for key in stored if key.startswith("in_")}
+    values = evaluate(result.program, run_local(result, inputs), keep_all=False)
+    for output in result.outputs:
+        expected = stored[f"out_{output.name}"]
+        assert np.max(np.abs(values[result.program.outputs[output.name]] - expected)) < 1e-4
+    for sample in generate_samples(result.inputs, seed=3):
+        assert check_against_onnxruntime(result, path, sample) < 1e-4

@@ -37,9 +37,9 @@ program "p" share {reveals = ["y=party1", "ok=public"]} {
   %s = serve %x {bits = 52} : served<52, 12, 2x4> from ["MatMul_0"]
   %y = linear %s, %w : share<52, 26, 2x3> from ["MatMul_0"]
   %z = truncate %y {bits = 14} : share<50, 12, 2x3>
-  %b = less_than %z {bits = 20, width = 4, thresholds = [-4096, 0]} : bits<1, 0, 2x2x3>
-  %mb = open_bits %b : masked_bits<1, 0, 2x2x3>
   %mz = open_masked %z {bits = 24} : masked<24, 12, 2x3, [-8.0, 8.0]>
+  %b = less_than %mz {bits = 20, width = 4, thresholds = [-4096, 0]} : bits<1, 0, 2x2x3>
+  %mb = open_bits %b : masked_bits<1, 0, 2x2x3>
   %v = transpose %mz {permutation = [1, 0]} : masked<24, 12, 3x2>
   %p = product %mz, %mb {factors = ["value", "bits"], coefficients = [[], [0, 1, 1]], fractions = [12, 0]} \
 : share<40, 12, 2x3>
@@ -54,8 +54,10 @@ program "p" share {reveals = ["y=party1", "ok=public"]} {
 PARTY = """\
 program "p" party {party = 1, reveals = ["y=party1"]} {
   %x = client_input {name = "x", fraction = 12, shape = [1, 32]} : private1<64, 12, 1x32>
-  %b = start.less_than %x {bits = 20, width = 4, thresholds = [0]} : pending<less_than>
+  %m = start.open_masked %x {bits = 20} : pending<open_masked>
   exchange {index = 0, send = 120, receive = 96}
+  %a = finish %m : masked<20, 12, 1x32>
+  %b = start.less_than %a {bits = 20, width = 4, thresholds = [0]} : pending<less_than>
   exchange {index = 1, send = 20, receive = 20}
   %c = finish %b : bits<1, 0, 1x1x32>
   %0 = start.open_bits %c : pending<open_bits>

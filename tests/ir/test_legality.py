@@ -49,3 +49,11 @@ def test_the_recognised_stage_wants_secret_floats() -> None:
             "%6: 'square' must yield a secret float, not tensor<party0, float, 4x4>",
         ),
     ]
+
+
+def test_the_recognised_stage_has_no_mixture_left() -> None:
+    program = parse(TENSOR)
+    mixture = Operation("moe", (), program.operations[2].results, {})
+    program.operations.append(mixture)
+    with pytest.raises(MpccErrors, match="'moe' left"):
+        check_legality(program, RECOGNISED)

@@ -103,7 +103,7 @@ CASES = {
         "masked_bits<1, 0, 2x2x3>",
         "bits<1, 0, 2x2x3>",
         "MPC-I024",
-        "line 8: open_bits",
+        "line 9: open_bits",
         "masked_bits",
     ),
     "result count": Case(
@@ -119,7 +119,7 @@ CASES = {
         "pending<open_bits>",
         "pending<less_than>",
         "MPC-I024",
-        "line 7: start.open_bits",
+        "line 9: start.open_bits",
         "pending<open_bits>",
     ),
     "finished type": Case(
@@ -127,7 +127,7 @@ CASES = {
         "masked_bits<1, 0, 1x1x32>",
         "masked_bits<1, 0, 1x1x31>",
         "MPC-I024",
-        "line 9: finish",
+        "line 11: finish",
         "inferred is masked_bits",
     ),
     "type of another stage": Case(
@@ -151,7 +151,7 @@ CASES = {
         "%mb = finish %0",
         "%mb = finish %b",
         "MPC-I021",
-        "line 9: finish",
+        "line 11: finish",
         "finish needs one protocol",
     ),
     "finish of a value": Case(
@@ -159,7 +159,7 @@ CASES = {
         "%mb = finish %0",
         "%mb = finish %x",
         "MPC-I021",
-        "line 9: finish",
+        "line 11: finish",
         "finish needs one protocol",
     ),
     "never finished": Case(
@@ -167,7 +167,7 @@ CASES = {
         "%0 = start.open_bits",
         "%9 = start.open_bits %c : pending<open_bits> %0 = start.open_bits",
         "MPC-I021",
-        "line 7: start.open_bits",
+        "line 9: start.open_bits",
         "%9 is started and never finished",
     ),
     "public result": Case(
@@ -215,7 +215,7 @@ CASES = {
         ', reveals = ["y=party1"]',
         ', reveals = "y=party1"',
         "MPC-I026",
-        "line 13: finish",
+        "line 15: finish",
         "the program reveals 'y=party1'",
     ),
     "reveal in a party program": Case(
@@ -223,7 +223,7 @@ CASES = {
         ', reveals = ["y=party1"]',
         "",
         "MPC-I026",
-        "line 13: finish",
+        "line 15: finish",
         "the program reveals 'y=party1'",
     ),
     "reveal of another value": Case(

@@ -73,29 +73,31 @@ def lowered(
     formats: Formats | None = None,
     check: bool = False,
     using: Approximation | None = None,
+    rewrite: Callable[[Program], Program] = lambda program: program,
 ) -> Lowered:
     """`make` builds the output from `x`, made secret by adding a weight of 0; `others` are more client inputs
-    it may name. `using` computes the output, or every softmax if it is a form of that.
+    it may name. `using` computes the output, or every softmax if it is a form of that. What `rewrite` makes
+    of the program is compared with the program itself.
     """
     builder = Builder("test", Stage.TENSOR)
     secret = builder.emit("add", client(builder, "x", x), constant(builder, np.zeros(1)))
     builder.program.outputs = {"y": make(builder, secret)}
     inputs = {"x": x, **(others or {})}
+    original, program = builder.program, rewrite(builder.program)
     calibration = Calibration()
 
     def observe(operation: Operation, operands: list[np.ndarray], _: np.ndarray) -> None:
         measure_internals(calibration, operation, operands)
 
-    values = evaluate(builder.program, inputs, observe=observe)
+    values = evaluate(program, inputs, observe=observe)
     for value, array in values.items():
         calibration.add_range(value.name, float(array.min()), float(array.max()))
     formats = formats or Formats()
     ranges, internals = widened(calibration, formats.safety)
     stages: dict[str, Program] = {}
-    plan = {} if using is None else {builder.program.outputs["y"].name: using}
+    plan = {} if using is None else {program.outputs["y"].name: using}
     if isinstance(using, SoftmaxForm):
-        plan = {o.result.name: using for o in builder.program.operations if o.kind == "softmax"}
-    run(
-        pipeline(Lower(ranges, internals, {}, formats, plan=plan), check), builder.program, stages.__setitem__
-    )
-    return Lowered(builder.program, stages, inputs, values[builder.program.outputs["y"]])
+        plan = {o.result.name: using for o in program.operations if o.kind == "softmax"}
+    run(pipeline(Lower(ranges, internals, {}, formats, plan=plan), check), program, stages.__setitem__)
+    expected = evaluate(original, inputs)[original.outputs["y"]]
+    return Lowered(program, stages, inputs, expected)

@@ -149,9 +149,9 @@ def test_checks_go_to_both_when_outputs_do_not_go_to_one() -> None:
     case = lowered(unary("relu"), X)
     program = case.stages["remove-dead"]
     program.attributes["reveals"] = ("y=party1", "z=party0")
-    relu = next(o for o in program.operations if o.kind == "less_than")
+    opening = next(o for o in program.operations if o.kind == "open_masked")
     reliances = Reliances()
-    reliances.checked.append(Reliance(relu.operands[0], Range(-4.0, 4.0), ("node",)))
+    reliances.checked.append(Reliance(opening.operands[0], Range(-4.0, 4.0), ("node",)))
     assert f"{OUTPUT}=public" in str(check_ranges(program, reliances).attributes["reveals"])
 
 

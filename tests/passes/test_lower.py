@@ -18,9 +18,16 @@ X = GENERATOR.normal(size=(4, 32)) * 3 + 1
 GAIN, BIAS = GENERATOR.normal(size=32) + 1, GENERATOR.normal(size=32)
 SQUARE, NARROW = GENERATOR.normal(size=(32, 32)) / 6, GENERATOR.normal(size=(32, 24)) / 5
 
+BATCH, BATCH_BIAS = GENERATOR.normal(size=(2, 32, 5)) / 5, GENERATOR.normal(size=(2, 1, 5))
+
 
 def unary(kind: str, **attributes: str | float | bool | tuple[int, ...]) -> Make:
     return lambda builder, x: builder.emit(kind, x, onnx_nodes=(), hint=None, **attributes)
+
+
+def by_expert(builder: Builder, x: Value) -> Value:
+    """Four rows as two experts' two."""
+    return builder.emit("reshape", x, shape=(2, 2, 32))
 
 
 def attention(builder: Builder, x: Value) -> Value:
@@ -59,6 +66,28 @@ CASES: dict[str, tuple[Make, float]] = {
             "linear",
             b.emit("layer_norm", x, constant(b, GAIN), constant(b, BIAS), epsilon=1e-5),
             constant(b, NARROW),
+        ),
+        5e-4,
+    ),
+    "batched_linear": (
+        lambda b, x: b.emit("linear", by_expert(b, x), constant(b, BATCH), constant(b, BATCH_BIAS)),
+        5e-4,
+    ),
+    "batched_linear_of_one_row": (
+        lambda b, x: b.emit(
+            "linear",
+            b.emit("reshape", x, shape=(1, 2, 2, 1, 32)),
+            constant(b, BATCH),
+            constant(b, BATCH_BIAS),
+        ),
+        5e-4,
+    ),
+    "norm_into_batched_linear": (
+        lambda b, x: b.emit(
+            "linear",
+            b.emit("layer_norm", by_expert(b, x), constant(b, GAIN), constant(b, BIAS), epsilon=1e-5),
+            constant(b, BATCH),
+            constant(b, BATCH_BIAS),
         ),
         5e-4,
     ),

@@ -10,7 +10,7 @@ from mpcc.passes.schedule_rounds import schedule
 TEXT = """program "t" share {
   %x = client_input {name = "x", fraction = 0, shape = [4]} : private1<64, 0, 4>
   %a = open_masked %x {bits = 20} : masked<20, 0, 4>
-  %l = less_than %x {bits = 20, width = 4, thresholds = [0]} : bits<1, 0, 1x4>
+  %l = less_than %a {bits = 20, width = 4, thresholds = [0]} : bits<1, 0, 1x4>
   %b = open_bits %l : masked_bits<1, 0, 1x4>
   %p = product %a, %b {factors = ["value", "bits"], coefficients = [[], [0, 1]], fractions = [0, 0]} : share<30, 0, 4>
   %q = product %a {factors = ["polynomial"], coefficients = [[0, 0, 1]], fractions = [0]} : share<30, 0, 4>
@@ -24,10 +24,10 @@ TEXT = """program "t" share {
 def test_independent_openings_share_ticks() -> None:
     plan = schedule(parse(TEXT), ticks)
     started = [[o.kind for o in tick.started] for tick in plan]
-    assert started[0] == ["client_input", "open_masked", "less_than"]
-    assert started[1] == ["product", "open_masked"]
+    assert started[0] == ["client_input", "open_masked"]
+    assert started[1] == ["less_than", "product", "open_masked"]
     assert started[2] == ["open_bits"]
-    assert len(plan) - 1 == 3  # two ticks of the comparison, one to open its bits
+    assert len(plan) - 1 == 3  # one tick to open the value, one of the comparison, one to open its bits
     assert [o.result.name for o in plan[3].started] == ["p", "n", "s"]
 
 

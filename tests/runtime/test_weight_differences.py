@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,16 @@ class FakeInterpreter:
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
         self.sent = 0
+        self.received = b""
+        self.fails = False
+
+    def load_weights(self) -> None:
+        pass
+
+    def prepare(self, differences: Iterable[memoryview]) -> None:
+        self.received = b"".join(differences)
+        if self.fails:
+            raise ValueError("no shares")
 
     def setup_message(self, mask_seed: bytes) -> list[bytes]:
         self.sent += 1
@@ -32,16 +43,13 @@ def transfer(folder: Path | None, seed: bytes = b"s" * 16, weights: str = "w") -
     """What party 1 ends up with, and how often party 0 sent the differences."""
     interpreter = FakeInterpreter([b"first", b"second piece"])
     channels = channel_pair(5)
-    received: list[bytes] = []
-    client = threading.Thread(
-        target=lambda: received.append(weight_differences.receive(interpreter, channels[1], folder))  # type: ignore[arg-type]
-    )
+    client = threading.Thread(target=weight_differences.receive, args=(interpreter, channels[1], folder))
     client.start()
     weight_differences.send(interpreter, channels[0], seed, weights)  # type: ignore[arg-type]
     client.join()
     for channel in channels:
         channel.close()
-    return received[0], interpreter.sent
+    return interpreter.received, interpreter.sent
 
 
 def test_sent_once_and_kept(tmp_path: Path) -> None:
@@ -75,3 +83,21 @@ def test_a_truncated_file_is_replaced(tmp_path: Path) -> None:
     transfer(tmp_path)
     (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:-1])
     assert transfer(tmp_path)[1] == 1
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_what_a_failed_set_up_leaves_is_whole_or_nothing(tmp_path: Path, kept: bool) -> None:
+    if kept:
+        transfer(tmp_path)
+    interpreter = FakeInterpreter([b"first", b"second piece"])
+    interpreter.fails = True
+    channels = channel_pair(5)
+    server = threading.Thread(target=weight_differences.send, args=(interpreter, channels[0], b"s" * 16, "w"))
+    server.start()
+    with pytest.raises(ValueError, match="no shares"):
+        weight_differences.receive(interpreter, channels[1], tmp_path)  # type: ignore[arg-type]
+    server.join()
+    for channel in channels:
+        channel.close()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE] * kept
+    assert transfer(tmp_path) == (b"firstsecond piece", 0 if kept else 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from mpcc.compiler.choose.experts.request import ExpertsRequest
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.ir.parser import parse
 from mpcc.ir.program import Program
@@ -23,12 +24,20 @@ from mpcc.runtime.sources import Sources, client_arrays, load_arrays
 from tests.runtime.protocols.harness import run_both, seed_pair
 
 MODELS = Path(__file__).parent.parent / "models"
+CHEAPEST = ExpertsRequest()
 Arrays = dict[str, np.ndarray]
 Change = Callable[[np.ndarray], np.ndarray]
 
 
-def compiled(model: Path, output: Path, ranges: Path | None = None, preset: str = BEST) -> Path:
-    compile_model(Request(model, output, ranges=ranges, preset=preset), lambda line: None)
+def compiled(
+    model: Path,
+    output: Path,
+    ranges: Path | None = None,
+    preset: str = BEST,
+    experts: ExpertsRequest = CHEAPEST,
+) -> Path:
+    request = Request(model, output, ranges=ranges, preset=preset, experts=experts)
+    compile_model(request, lambda line: None)
     return output
 
 
@@ -77,8 +86,8 @@ def run_session(program: Path, inputs: Arrays, number: int) -> View:
         assert length == len(payload)
         correlations = CorrelationSource(index, seeds[index], memoryview(payload if index else b""), offsets)
         parties.append(Interpreter(text, index, sources, correlations))
-    setup = b"".join(parties[0].setup_message(mask_seed))
-    parties[1].prepare(setup)
+    pieces = list(parties[0].setup_message(mask_seed))
+    parties[1].prepare(pieces)
     outputs, transcripts = run_both(parties)
     assert not outputs[0]  # party 0 learns nothing
-    return View(outputs[1], transcripts[0], transcripts[1], setup, payload, parties[1].program)
+    return View(outputs[1], transcripts[0], transcripts[1], b"".join(pieces), payload, parties[1].program)

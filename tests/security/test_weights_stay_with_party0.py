@@ -12,6 +12,7 @@ from mpcc.runtime.store import read_index
 from tests.compiler.graphs import DENSE
 from tests.security.sessions import MODELS, Change, compiled, with_other_weights
 
+EXPERTS = ("moe_dense_top1.legacy17", "mixtral.dynamo20")
 CHANGES: dict[str, Change] = {
     "others": lambda w: w * 0.7 + np.random.default_rng(3).normal(0, 0.05, w.shape),
     "zeros": np.zeros_like,
@@ -28,7 +29,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("name", DENSE)
+@pytest.mark.parametrize("name", [*DENSE, *EXPERTS])
 def test_party1_and_the_dealer_see_no_weight(tmp_path: Path, name: str) -> None:
     model = MODELS / f"{name}.onnx"
     ranges = compiled(model, tmp_path / "first") / "ranges.json"

@@ -14,6 +14,7 @@ from mpcc.compiler.frontend.lift.unsupported import explain
 from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.program import Value
 from mpcc.ir.types import Visibility
+from mpcc.passes.recognise.experts.region import ANCHORS
 from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, visibility
 
 Rule = Callable[[Lifting, ir.Node], Value | Sequence[Value]]
@@ -24,10 +25,14 @@ _MACROS = {
     "LayerNorm": "layer_norm",
     "RmsNorm": "rms_norm",
     "L2Normalize": "l2_normalize",
+    "Moe": "moe",
     "Gelu": "gelu",
     "Silu": "silu",
     "Softplus": "softplus",
 }
+
+# Attributes of macros that are truth values; ONNX has integers only.
+_TRUTHS = {"gated", "normalised"}
 
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(arithmetic.SIMPLE, arithmetic.simple),
@@ -80,9 +85,16 @@ _RECOGNISED = frozenset(
 
 
 def survey(graph: ir.Graph, diagnostics: Diagnostics) -> None:
-    """Report unsupported operations of a graph that cannot be typed, as far as they show by then."""
+    """Report unsupported operations of a graph that cannot be typed, as far as they show by then.
+
+    What follows a ranking of experts does not: it is recognised as a whole.
+    """
+    ranked = {id(v) for node in graph if node.op_type in ANCHORS for v in node.inputs[:1]}
     for node in graph:
         around = [v for v in (*node.inputs, *node.outputs) if v is not None]
+        if any(id(v) in ranked for v in node.inputs):
+            ranked.update(id(v) for v in node.outputs)
+            continue
         typed = not any(UNTYPED in v.meta for v in around)
         secret = any(visibility(v) is Visibility.SECRET for v in node.outputs)
         if typed and secret and node.domain == "" and node.op_type not in _RULES.keys() | _RECOGNISED:
@@ -120,6 +132,7 @@ def _report(node: ir.Node, error: Exception, diagnostics: Diagnostics) -> None:
 def _lift_node(lifting: Lifting, node: ir.Node) -> None:
     if node.domain == MACRO:
         attributes = {name: attribute(node, name) for name in node.attributes}
+        attributes.update((name, bool(attributes[name])) for name in _TRUTHS & attributes.keys())
         operands = [lifting.value(v) for v in node.inputs]
         result: Value | Sequence[Value] = lifting.emit(
             node, _MACROS[node.op_type], *operands, final=True, **attributes

@@ -11,10 +11,7 @@ _SELECTION = "it selects by the order or position of secret values"
 _REASONS: dict[str, tuple[str, str]] = {
     "ArgMax": (_SELECTION, "return the logits and take the arg max at the client"),
     "ArgMin": (_SELECTION, "return the values and take the arg min at the client"),
-    "TopK": (
-        _SELECTION,
-        "return the scores and select at the client; Mixture-of-Experts routing is not compiled yet",
-    ),
+    "TopK": (_SELECTION, "return the scores and select at the client"),
     "NonZero": ("its output shape depends on secret values", "use a mask instead of selecting elements"),
     "LogSoftmax": ("the logarithm of a probability is not supported", "return the logits or use Softmax"),
     "Log": (
@@ -29,7 +26,6 @@ _REASONS: dict[str, tuple[str, str]] = {
     "Loop": ("loops are not supported", "export the model with the loop unrolled"),
     "Scan": ("loops are not supported", "export the model with the loop unrolled"),
     "If": ("its condition is not constant", "export one branch"),
-    "MoE": ("Mixture-of-Experts routing is not compiled yet", "export a dense model"),
     "ScatterElements": (
         _SELECTION,
         "scatter with constant indices is not supported either; use Concat or Where",

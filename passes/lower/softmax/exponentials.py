@@ -12,7 +12,7 @@ from mpcc.ir.types import Range
 from mpcc.passes.approximations.exponentials import ExponentialProtocol, Limit
 from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.lower.context import Context, bits_for, ring_of
-from mpcc.passes.lower.polynomial import polynomial, reached, segment_bits
+from mpcc.passes.lower.polynomial import argument_format, polynomial, reached, segment_bits
 from mpcc.passes.lower.products import SQUARE, comparison
 
 EXPONENT_FRACTION = 16  # of the exponential's argument
@@ -57,7 +57,9 @@ def exponential(context: Context, form: Exponential, argument: Value, low: float
     if isinstance(form, Limit):
         return _by_squaring(context, form, argument, low, fraction)
     reach = reached(form, Range(low, 0.0))
-    parts = polynomial(context, argument, form, reach, segment_bits(context, argument, form, reach))
+    opened_at = argument_format(context, argument, form, reach).argument
+    below = segment_bits(context, argument, form, reach, opened_at)
+    parts = polynomial(context, argument, form, reach, below)
     return functools.reduce(
         lambda a, b: context.emit("add", a, b, extent=Range(0.0, 1.0)),
         (context.at_fraction(part, fraction) for part in parts),
@@ -72,7 +74,7 @@ def _clipped_protocol(
     return context.emit(
         "product",
         weight,
-        _clip(context, argument, form.clip, low),
+        _clip(context, argument, form.clip, -low - form.clip, CLIP_FRACTION),
         factors=("value", "bits"),
         coefficients=((), (1, -1)),
         fractions=(fraction, 0),
@@ -87,6 +89,10 @@ def _by_squaring(context: Context, form: Limit, argument: Value, low: float, fra
     base = context.emit("reinterpret", argument, fraction=EXPONENT_FRACTION + form.squarings)
     one = context.public(np.ones(()), ring_of(base).fraction)
     base = context.emit("add", base, one, extent=Range(0.0, 1.0))
+    # compared as it is opened for the first square
+    scale, first = 2.0**-form.squarings, SQUARE_FRACTION + form.squarings - 1
+    clip, depth = 1.0 + form.clip * scale, (-low - form.clip) * scale
+    clipped = _clip(context, base, clip, depth, CLIP_FRACTION + form.squarings, first)
     for following in reversed(range(1, form.squarings)):
         opened = _opened_base(context, base, SQUARE_FRACTION + following)
         base = context.emit(
@@ -101,7 +107,7 @@ def _by_squaring(context: Context, form: Limit, argument: Value, low: float, fra
     weights = context.emit(
         "product",
         opened,
-        _clip(context, argument, form.clip, low),
+        clipped,
         factors=("polynomial", "bits"),
         coefficients=(SQUARE, (1, -1)),
         fractions=(2 * ring_of(opened).fraction, 0),
@@ -114,8 +120,13 @@ def _opened_base(context: Context, base: Value, fraction: int) -> Value:
     return context.opened(base, fraction, bits_for(Range(0.0, 1.0), fraction))
 
 
-def _clip(context: Context, argument: Value, clip: float, low: float) -> Value:
-    """Masked bits [argument < clip]; arguments reach down to `low`."""
-    bits = math.ceil(math.log2((-low - clip) * 2**CLIP_FRACTION)) + 2
-    narrow = context.at_fraction(argument, CLIP_FRACTION)
-    return context.emit("open_bits", comparison(context, narrow, bits, (round(clip * 2**CLIP_FRACTION),)))
+def _clip(
+    context: Context, x: Value, clip: float, depth: float, fraction: int, opened_at: int | None = None
+) -> Value:
+    """Masked bits [x < clip] for x within `depth` of the clip, compared at `fraction` bits.
+
+    `opened_at`: the fraction bits at which x is opened for something else, if it is.
+    """
+    bits = math.ceil(math.log2(depth * 2**fraction)) + 2
+    below = comparison(context, x, fraction, bits, (round(clip * 2**fraction),), opened_at)
+    return context.emit("open_bits", below)

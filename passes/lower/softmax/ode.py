@@ -73,15 +73,8 @@ def _clipped(context: Context, form: OdeSoftmax, scores: Value, raw: Range) -> V
     )
     compared = min(fraction, CLIP_FRACTION)
     bits = math.ceil(math.log2((reach.magnitude + width) * 2**compared + 1)) + 1
-    below = context.emit(
-        "open_bits",
-        comparison(
-            context,
-            context.at_fraction(moved, compared),
-            bits,
-            tuple(round(t * 2**compared) for t in thresholds),
-        ),
-    )
+    ends = tuple(round(t * 2**compared) for t in thresholds)
+    below = context.emit("open_bits", comparison(context, moved, compared, bits, ends, fraction))
     # bits say [x < low] and [x < high]; without the one or the other threshold it is known
     signs = tuple(-1 if t == 0.0 else 1 for t in thresholds)
     inside = selected(

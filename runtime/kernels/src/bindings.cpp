@@ -16,6 +16,8 @@ namespace {
 
 template <class T, int Dimensions>
 using In = nb::ndarray<const T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
+template <class T, int Dimensions>
+using InOut = nb::ndarray<T, nb::ndim<Dimensions>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Out = nb::ndarray<nb::numpy, T>;
 
@@ -50,13 +52,14 @@ Out<T> allocate(std::initializer_list<size_t> shape) {
     return Out<T>(memory, shape.size(), shape.begin(), owner);
 }
 
-Out<u64> expand(nb::bytes key, u64 stream, i64 count, int bits) {
-    require(key.size() == 16 && count >= 0, "expand: the key has 16 bytes, count is not negative");
+Out<u64> expand(nb::bytes key, u64 stream, i64 count, int bits, i64 first) {
+    require(key.size() == 16 && count >= 0 && first >= 0 && first < i64{1} << 60,
+            "expand: the key has 16 bytes, count is not negative, first is 0 to 2^60 - 1");
     require_bits(bits);
     Out<u64> out = allocate<u64>({static_cast<size_t>(count)});
     u8* const data = reinterpret_cast<u8*>(const_cast<char*>(key.c_str()));
     nb::gil_scoped_release release;
-    expand_all(data, stream, static_cast<size_t>(count), bits, out.data());
+    expand_all(data, stream, static_cast<size_t>(first), static_cast<size_t>(count), bits, out.data());
     return out;
 }
 
@@ -80,16 +83,39 @@ Out<u64> unpack(In<u8, 1> data, i64 count, int bits) {
     return out;
 }
 
-Out<u64> matmul(In<u64, 3> a, In<u64, 3> b, int bits) {
+Factor factor(const In<u64, 3>& b) { return {aligned(b), nullptr}; }
+Factor factor(const In<i32, 3>& b) { return {nullptr, aligned(b)}; }
+
+template <class B>
+MatmulShape matmul_shape(const In<u64, 3>& a, const B& b, int bits) {
     require_bits(bits);
     const MatmulShape shape{a.shape(0), a.shape(1), a.shape(2), b.shape(2), b.shape(0) == 1};
     require(b.shape(1) == shape.k && (shape.shared_b || b.shape(0) == shape.batch),
             "matmul: a must be [B,M,K] and b [B or 1,K,N]");
-    const u64 *a_data = aligned(a), *b_data = aligned(b);
+    return shape;
+}
+
+template <class T>
+Out<u64> matmul(In<u64, 3> a, In<T, 3> b, int bits) {
+    const MatmulShape shape = matmul_shape(a, b, bits);
+    const u64* a_data = aligned(a);
+    const Factor b_data = factor(b);
     Out<u64> out = allocate<u64>({shape.batch, shape.m, shape.n});
     nb::gil_scoped_release release;
-    matmul_all(shape, a_data, b_data, bits, out.data());
+    matmul_all(shape, a_data, b_data, bits, false, out.data());
     return out;
+}
+
+template <class T>
+void matmul_add(InOut<u64, 3> c, In<u64, 3> a, In<T, 3> b, int bits) {
+    const MatmulShape shape = matmul_shape(a, b, bits);
+    require(c.shape(0) == shape.batch && c.shape(1) == shape.m && c.shape(2) == shape.n,
+            "matmul_add: c must be [B,M,N]");
+    const u64* a_data = aligned(a);
+    u64* c_data = aligned(c);
+    const Factor b_data = factor(b);
+    nb::gil_scoped_release release;
+    matmul_all(shape, a_data, b_data, bits, true, c_data);
 }
 
 Out<u64> planes_pack(In<u8, 1> bits) {
@@ -242,10 +268,13 @@ NB_MODULE(_native, m) {
     using nb::arg;
     const auto array = [](const char* name) { return nb::arg(name).noconvert(); };
     m.def("isa", [] { return kernels().name; });
-    m.def("expand", expand, arg("key"), arg("stream"), arg("count"), arg("bits"));
+    m.def("expand", expand, arg("key"), arg("stream"), arg("count"), arg("bits"), arg("first") = 0);
     m.def("pack", pack, array("values"), arg("bits"));
     m.def("unpack", unpack, array("data"), arg("count"), arg("bits"));
-    m.def("matmul", matmul, array("a"), array("b"), arg("bits"));
+    m.def("matmul", matmul<u64>, array("a"), array("b"), arg("bits"));
+    m.def("matmul", matmul<i32>, array("a"), array("b"), arg("bits"));
+    m.def("matmul_add", matmul_add<u64>, array("c"), array("a"), array("b"), arg("bits"));
+    m.def("matmul_add", matmul_add<i32>, array("c"), array("a"), array("b"), arg("bits"));
     m.def("planes_pack", planes_pack, array("bits"));
     m.def("planes_unpack", planes_unpack, array("words"), arg("count"));
     m.def("compare_leaves", compare_leaves, array("opened"), array("onehots"), array("sign_share"),

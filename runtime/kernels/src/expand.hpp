@@ -15,15 +15,18 @@ void expand(const u8* schedule, u64 stream, size_t first, size_t count, int bits
     const size_t per_chunk = kKeystreamChunk / width;
     const u64 mask = low_mask(bits);
     alignas(64) u8 buffer[kKeystreamChunk];
-    for (size_t done = 0; done < count; done += per_chunk) {
-        const size_t n = count - done < per_chunk ? count - done : per_chunk;
-        keystream(schedule, stream, (first + done) * width / 16, ceil_div(n * width, 16), buffer);
+    for (size_t done = 0; done < count;) {
+        const size_t skipped = (first + done) % per_chunk;  // not 0 in the first chunk only
+        const size_t n = count - done < per_chunk - skipped ? count - done : per_chunk - skipped;
+        keystream(schedule, stream, (first + done - skipped) * width / 16, ceil_div((skipped + n) * width, 16), buffer);
+        const u8* bytes = buffer + skipped * width;
         switch (width) {
-            case 1: widen<u8>(buffer, n, mask, out + done); break;
-            case 2: widen<std::uint16_t>(buffer, n, mask, out + done); break;
-            case 4: widen<std::uint32_t>(buffer, n, mask, out + done); break;
-            default: widen<u64>(buffer, n, mask, out + done);
+            case 1: widen<u8>(bytes, n, mask, out + done); break;
+            case 2: widen<std::uint16_t>(bytes, n, mask, out + done); break;
+            case 4: widen<std::uint32_t>(bytes, n, mask, out + done); break;
+            default: widen<u64>(bytes, n, mask, out + done);
         }
+        done += n;
     }
 }
 

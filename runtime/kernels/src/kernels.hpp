@@ -8,6 +8,7 @@
 using u8 = std::uint8_t;
 using u64 = std::uint64_t;
 using i64 = std::int64_t;
+using i32 = std::int32_t;
 using std::size_t;
 
 inline u64 low_mask(int bits) { return ~u64{0} >> (64 - bits); }  // 1 <= bits <= 64
@@ -15,16 +16,27 @@ inline size_t words_of(size_t bits) { return (bits + 63) / 64; }
 inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 constexpr size_t kAesScheduleBytes = 176;
-constexpr size_t kKeystreamChunk = 4096;   // bytes; ranges of expand begin at multiples of it
+constexpr size_t kKeystreamChunk = 4096;   // bytes; expand makes the key stream from multiples of it on
 constexpr size_t kMatmulDepth = 256;       // depth of one packed panel
 constexpr int kMaxBlocks = 12;             // of a carry node; MAX_BLOCKS in subsets.py
 constexpr size_t kMaxPowers = 64;          // of a segmented polynomial; MAX_POWERS in twin.py
 
-struct MatmulBlock {  // c[m,n] = a[m,k] * b[k,n] mod 2^bits, all row-major
-    const u64 *a, *b;
+// The right factor of a product: elements of 64 bits, or signed ones of 32 bits. One of the two is null.
+struct Factor {
+    const u64* wide;
+    const i32* narrow;
+    Factor from(size_t element) const {
+        return {wide != nullptr ? wide + element : nullptr, narrow != nullptr ? narrow + element : nullptr};
+    }
+};
+
+struct MatmulBlock {  // c[m,n] = a[m,k] * b[k,n] mod 2^bits, where `add` that plus c; all row-major
+    const u64* a;
+    Factor b;
     u64* c;
     size_t m, n, k, lda, ldb, ldc;
     int bits;
+    bool add;
     u64* workspace;  // 64-byte aligned, kMatmulDepth * (n rounded up to the lane count) words
 };
 
@@ -66,7 +78,7 @@ struct Kernels {
     const char* name;
     size_t tile_rows, tile_columns;  // blocks of matmul are best cut at multiples of these
     void (*aes_schedule)(const u8* key, u8* schedule);
-    // Elements first .. first+count; first * element bytes is a multiple of kKeystreamChunk.
+    // Elements first .. first+count.
     void (*expand)(const u8* schedule, u64 stream, size_t first, size_t count, int bits, u64* out);
     // Groups of 64 elements; `values` and `out` are the start of a group.
     void (*pack)(const u64* values, size_t count, int bits, u8* out);

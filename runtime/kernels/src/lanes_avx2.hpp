@@ -10,6 +10,9 @@ struct Lanes {
     using V = __m256i;
     static constexpr size_t count = 4;
     static V load(const u64* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+    static V load(const i32* p) {  // extends the sign
+        return _mm256_cvtepi32_epi64(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    }
     static void store(u64* p, V v) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v); }
     static V set(u64 x) { return _mm256_set1_epi64x(static_cast<i64>(x)); }
     static V add(V a, V b) { return _mm256_add_epi64(a, b); }

@@ -10,6 +10,9 @@ struct Lanes {
     using V = __m512i;
     static constexpr size_t count = 8;
     static V load(const u64* p) { return _mm512_loadu_si512(p); }
+    static V load(const i32* p) {  // extends the sign
+        return _mm512_cvtepi32_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    }
     static void store(u64* p, V v) { _mm512_storeu_si512(p, v); }
     static V set(u64 x) { return _mm512_set1_epi64(static_cast<i64>(x)); }
     static V add(V a, V b) { return _mm512_add_epi64(a, b); }

@@ -8,6 +8,7 @@ struct Lanes {
     using V = u64;
     static constexpr size_t count = 1;
     static V load(const u64* p) { return *p; }
+    static V load(const i32* p) { return static_cast<u64>(*p); }  // extends the sign
     static void store(u64* p, V v) { *p = v; }
     static V set(u64 x) { return x; }
     static V add(V a, V b) { return a + b; }

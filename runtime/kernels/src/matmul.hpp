@@ -29,12 +29,13 @@ struct Matmul {
     }
 
     // depth rows of `columns` columns, filled up with zeros to `width`.
-    static void pack_panel(const u64* b, size_t ldb, size_t depth, size_t columns, size_t width, u64* panel) {
+    template <class T>
+    static void pack_panel(const T* b, size_t ldb, size_t depth, size_t columns, size_t width, u64* panel) {
         for (size_t k = 0; k < depth; ++k, b += ldb, panel += width) {
             if (columns == strip) {
                 for (size_t v = 0; v < strip; v += Lanes::count) Lanes::store(panel + v, Lanes::load(b + v));
             } else {
-                std::memcpy(panel, b, 8 * columns);
+                for (size_t v = 0; v < columns; ++v) panel[v] = static_cast<u64>(b[v]);  // extends the sign
                 std::memset(panel + columns, 0, 8 * (width - columns));
             }
         }
@@ -63,12 +64,14 @@ struct Matmul {
             for (size_t column = 0; column < args.n; column += strip) {
                 const size_t columns = args.n - column < strip ? args.n - column : strip;
                 const size_t vectors = ceil_div(columns, Tile::lanes), width = vectors * Tile::lanes;
-                pack_panel(args.b + k * args.ldb + column, args.ldb, depth, columns, width, args.workspace);
+                const Factor b = args.b.from(k * args.ldb + column);
+                b.wide != nullptr ? pack_panel(b.wide, args.ldb, depth, columns, width, args.workspace)
+                                  : pack_panel(b.narrow, args.ldb, depth, columns, width, args.workspace);
                 for (size_t row = 0; row < args.m; row += Tile::rows) {
                     const size_t rows = args.m - row < Tile::rows ? args.m - row : Tile::rows;
                     const Run run = pick(rows, vectors, std::make_index_sequence<Tile::vectors>{});
                     run(args.a + row * args.lda + k, args.lda, args.workspace, depth, tile);
-                    add_tile(tile, width, rows, columns, k == 0, mask, args.c + row * args.ldc + column, args.ldc);
+                    add_tile(tile, width, rows, columns, k == 0 && !args.add, mask, args.c + row * args.ldc + column, args.ldc);
                 }
             }
         }

@@ -50,11 +50,11 @@ void spread_bits(u64 eight, u8* bytes) {
 
 }  // namespace
 
-void expand_all(const u8* key, u64 stream, size_t count, int bits, u64* out) {
+void expand_all(const u8* key, u64 stream, size_t first, size_t count, int bits, u64* out) {
     alignas(64) u8 schedule[kAesScheduleBytes];
     kernels().aes_schedule(key, schedule);
-    run_ranges(count, kKeystreamChunk, 1 << 15, [&](size_t first, size_t last) {
-        kernels().expand(schedule, stream, first, last - first, bits, out + first);
+    run_ranges(count, kKeystreamChunk, 1 << 15, [&](size_t begin, size_t end) {
+        kernels().expand(schedule, stream, first + begin, end - begin, bits, out + begin);
     });
     volatile u8* wiped = schedule;
     for (size_t i = 0; i < kAesScheduleBytes; ++i) wiped[i] = 0;
@@ -72,14 +72,14 @@ void unpack_all(const u8* data, size_t count, int bits, u64* out) {
     });
 }
 
-void matmul_all(MatmulShape shape, const u64* a, const u64* b, int bits, u64* c) {
+void matmul_all(MatmulShape shape, const u64* a, Factor b, int bits, bool add, u64* c) {
     if (shape.shared_b) {
         shape.m *= shape.batch;
         shape.batch = 1;
     }
     if (shape.batch * shape.m * shape.n == 0) return;
     if (shape.k == 0) {
-        std::memset(c, 0, 8 * shape.batch * shape.m * shape.n);
+        if (!add) std::memset(c, 0, 8 * shape.batch * shape.m * shape.n);
         return;
     }
     const Kernels& table = kernels();
@@ -100,7 +100,7 @@ void matmul_all(MatmulShape shape, const u64* a, const u64* b, int bits, u64* c)
         const size_t row = task % row_blocks * rows, column = task / row_blocks % column_blocks * columns;
         const size_t item = task / (row_blocks * column_blocks);
         table.matmul({.a = a + (item * shape.m + row) * shape.k,
-                      .b = b + item * shape.k * shape.n + column,
+                      .b = b.from(item * shape.k * shape.n + column),
                       .c = c + (item * shape.m + row) * shape.n + column,
                       .m = std::min(rows, shape.m - row),
                       .n = std::min(columns, shape.n - column),
@@ -109,6 +109,7 @@ void matmul_all(MatmulShape shape, const u64* a, const u64* b, int bits, u64* c)
                       .ldb = shape.n,
                       .ldc = shape.n,
                       .bits = bits,
+                      .add = add,
                       .workspace = panel_workspace(kMatmulDepth * table.tile_columns)});
     };
     const size_t count = tasks();

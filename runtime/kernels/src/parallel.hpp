@@ -7,10 +7,10 @@ struct MatmulShape {
     bool shared_b;  // one b for the whole batch
 };
 
-void expand_all(const u8* key, u64 stream, size_t count, int bits, u64* out);
+void expand_all(const u8* key, u64 stream, size_t first, size_t count, int bits, u64* out);
 void pack_all(const u64* values, size_t count, int bits, u8* out);
 void unpack_all(const u8* data, size_t count, int bits, u64* out);
-void matmul_all(MatmulShape shape, const u64* a, const u64* b, int bits, u64* c);
+void matmul_all(MatmulShape shape, const u64* a, Factor b, int bits, bool add, u64* c);
 void compare_leaves_all(const CompareArgs& args);
 void carry_node_all(const CarryArgs& args);
 void segmented_polynomial_all(const PolynomialArgs& args);

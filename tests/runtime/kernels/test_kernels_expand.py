@@ -46,6 +46,21 @@ def test_threads_do_not_change_the_stream(native: Any) -> None:
     assert np.array_equal(big[:1000], native.expand(b"x" * 16, 2**64 - 1, 1000, 64))
 
 
+@pytest.mark.parametrize("bits", [1, 13, 32, 52])
+@pytest.mark.parametrize("first", [1, 7, 8, 511, 512, 4095, 4096, 4097, 123_457])
+def test_the_stream_from_an_element_on(kernels: Any, first: int, bits: int) -> None:
+    whole = kernels.expand(b"k" * 16, 5, first + 40_000, bits)
+    for count in (0, 1, 600, 40_000):
+        part = kernels.expand(b"k" * 16, 5, count, bits, first)
+        assert np.array_equal(part, whole[first : first + count])
+
+
+def test_far_along_the_stream(native: Any) -> None:
+    for first in (2**36 - 3, 2**60 - 1):
+        expected = twin.expand(b"k" * 16, 5, 5000, 64, first)
+        assert np.array_equal(native.expand(b"k" * 16, 5, 5000, 64, first), expected)
+
+
 @pytest.mark.parametrize("bits", [0, 65, -1])
 def test_wrong_bits(kernels: Any, bits: int) -> None:
     with pytest.raises(ValueError, match="bits must be 1 to 64"):
@@ -57,6 +72,9 @@ def test_wrong_arguments(kernels: Any) -> None:
         kernels.expand(bytes(15), 0, 1, 8)
     with pytest.raises(ValueError, match="not negative"):
         kernels.expand(bytes(16), 0, -1, 8)
+    for first in (-1, 1 << 60):
+        with pytest.raises(ValueError, match="first"):
+            kernels.expand(bytes(16), 0, 1, 8, first)
     with pytest.raises(TypeError):
         kernels.expand(bytearray(16), 0, 1, 8)
     with pytest.raises((TypeError, ValueError)):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from mpcc.runtime.kernels import twin
 from tests.runtime.kernels.levels import U64, Draw
@@ -77,11 +78,57 @@ def test_unreduced_operands_count_modulo_the_ring(kernels: Any, ring: Draw) -> N
     assert np.array_equal(kernels.matmul(a, b, 52), exact(a, b, 52))
 
 
+def narrow(*shape: int) -> NDArray[np.int32]:
+    """Integers of 32 bits, the extreme ones among them."""
+    values = np.random.default_rng(7).integers(-(2**31), 2**31 - 1, shape, dtype=np.int32, endpoint=True)
+    values[..., ::3], values[..., 1::5] = -(2**31), 2**31 - 1
+    return values
+
+
+@pytest.mark.parametrize("bits", [20, 52, 64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_integers_of_32_bits_are_elements_of_the_ring(
+    kernels: Any, ring: Draw, shape: tuple[int, ...], bits: int
+) -> None:
+    batch, m, k, n = shape
+    a = ring(bits, batch, m, k)
+    for b in (narrow(batch, k, n), narrow(1, k, n)):
+        expected = twin.matmul(a, b.astype(np.int64).view(np.uint64), bits)
+        assert np.array_equal(kernels.matmul(a, b, bits), expected)
+
+
+@pytest.mark.parametrize("bits", [20, 52, 64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_products_are_added(kernels: Any, ring: Draw, shape: tuple[int, ...], bits: int) -> None:
+    batch, m, k, n = shape
+    a, c = ring(bits, batch, m, k), ring(bits, batch, m, n)
+    for b in (ring(bits, batch, k, n), narrow(1, k, n)):
+        expected = (c + twin.matmul(a, b, bits)) & np.uint64((1 << bits) - 1)
+        kernels.matmul_add(c, a, b, bits)
+        assert np.array_equal(c, expected)
+
+
+def test_wrong_sums(kernels: Any) -> None:
+    a, b = np.zeros((2, 3, 4), dtype=np.uint64), np.zeros((2, 4, 5), dtype=np.uint64)
+    for wrong in (
+        np.zeros((2, 3, 5), dtype=np.int64),
+        np.zeros((2, 5, 3), dtype=np.uint64).transpose(0, 2, 1),
+    ):
+        with pytest.raises(TypeError):
+            kernels.matmul_add(wrong, a, b, 52)
+    for shape in ((1, 3, 5), (2, 3, 4), (2, 4, 5)):
+        with pytest.raises(ValueError, match="matmul_add"):
+            kernels.matmul_add(np.zeros(shape, dtype=np.uint64), a, b, 52)
+
+
 def test_wrong_arguments(kernels: Any) -> None:
     a, b = np.zeros((2, 3, 4), dtype=np.uint64), np.zeros((2, 4, 5), dtype=np.uint64)
     for wrong in (a.astype(np.int64), a[0], a.transpose(0, 2, 1), a[:, :, ::2]):
         with pytest.raises(TypeError):
             kernels.matmul(wrong, b, 52)
+    for wrong in (b.astype(np.int16), b.astype(np.int32).transpose(0, 2, 1)):
+        with pytest.raises(TypeError):
+            kernels.matmul(a, wrong, 52)
     for wrong in (
         b[:, :3].copy(),
         np.zeros((3, 4, 5), dtype=np.uint64),

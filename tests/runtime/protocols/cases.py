@@ -76,13 +76,18 @@ class Setting:
         operation = self.builder.program.operations.pop()
         return self.builder.append(operation.kind, operands, operation.attributes, [stated]).result
 
+    def less_than(self, share: Value, bits: int, thresholds: tuple[int, ...], width: int = 4) -> Value:
+        """Comparisons from an opening of their own."""
+        opened = self.emit("open_masked", share, bits=bits)
+        return self.emit("less_than", opened, bits=bits, width=width, thresholds=thresholds)
+
     def masked(self, x: np.ndarray, bits: int) -> Value:
         return self.emit("open_masked", self.secret(x, 0, self.choices.integer(bits, 64)), bits=bits)
 
     def bits(self, shape: tuple[int, ...]) -> Value:
         """Random shared bits: the signs of small integers."""
         x = self.share(self.choices.signed(shape, 4), ring=5)
-        signs = self.emit("less_than", x, bits=5, width=self.choices.integer(2, 4), thresholds=(0,))
+        signs = self.less_than(x, 5, (0,), self.choices.integer(2, 4))
         return self.emit("reshape", signs, shape=shape)
 
     def end(self, value: Value, check: Check | None = None, to: str | None = None) -> Case:

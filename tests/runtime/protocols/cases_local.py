@@ -18,6 +18,15 @@ def any_linear(s: Setting, x: np.ndarray, fraction: int = 0) -> Value:
     return s.source(kind, x, fraction)
 
 
+def any_operands(s: Setting, shapes: list[tuple[int, ...]]) -> list[Value]:
+    """Values that a linear combination takes: of any sharings, or masked in as many bits as it needs."""
+    c = s.choices
+    if c.flag():
+        return [any_linear(s, c.signed(shape, 64), 3) for shape in shapes]
+    bits = c.integer(3, 64)
+    return [s.masked(c.signed(shape, bits - 2), c.integer(bits, 64)) for shape in shapes]
+
+
 @case("client_input", "server_input", "weight", "constant")
 def source(c: Choices, kind: str) -> Case:
     s = Setting(c)
@@ -37,7 +46,7 @@ def additive(c: Choices, kind: str) -> Case:
     s = Setting(c)
     shape = c.shape()
     other = tuple(1 if c.flag() else n for n in shape)[c.integer(0, len(shape)) :]
-    operands = [any_linear(s, c.signed(shape, 64), 3), any_linear(s, c.signed(other, 64), 3)]
+    operands = any_operands(s, [shape, other])
     return s.end(s.emit(kind, *(operands if c.flag() else operands[::-1])))
 
 
@@ -47,6 +56,12 @@ def unary(c: Choices, kind: str) -> Case:
     x = any_linear(s, c.signed(c.shape(), 64))
     factor = {"factor": c.integer(-(2**40), 2**40)} if kind == "scale" else {}
     return s.end(s.emit(kind, x, fraction=c.integer(0, 20), **factor))
+
+
+@case("widen")
+def widen(c: Choices, kind: str) -> Case:
+    s = Setting(c)
+    return s.end(s.emit(kind, any_linear(s, c.signed(c.shape(), 64))))
 
 
 @case("sum")
@@ -63,7 +78,7 @@ def concat(c: Choices, kind: str) -> Case:
     shape = c.shape(1)
     axis = c.integer(0, len(shape) - 1)
     shapes = [(*shape[:axis], c.integer(0, 4), *shape[axis + 1 :]) for _ in range(c.integer(1, 3))]
-    return s.end(s.emit(kind, *(any_linear(s, c.signed(part, 64)) for part in shapes), axis=axis))
+    return s.end(s.emit(kind, *any_operands(s, shapes), axis=axis))
 
 
 @case("mul_public")

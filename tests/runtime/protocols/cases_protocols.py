@@ -30,11 +30,15 @@ def open_bits(c: Choices, kind: str) -> Case:
 
 @case("serve", "linear")
 def linear(c: Choices, kind: str) -> Case:
+    """One weight, or one for each expert of the third last axis."""
     s = Setting(c)
-    shape, bits = c.shape(1), c.integer(1, 64)
+    batch = c.flag()
+    shape, bits = (*c.shape(0, 1), *c.shape(3, 3)) if batch else c.shape(1), c.integer(1, 64)
+    experts, columns = shape[-3:-2] if batch else (), c.integer(0, 5)
     served = s.emit("serve", s.secret(c.signed(shape, 64), 0, c.integer(bits, 64)), bits=bits)
-    weight = s.source("weight", c.signed((shape[-1], c.integer(0, 5)), c.integer(1, 30)))
-    bias = [s.source("weight", c.signed(weight.type.shape[1:], 40))] if c.flag() else []  # type: ignore[union-attr]
+    weight = s.source("weight", c.signed((*experts, shape[-1], columns), c.integer(1, 30)))
+    each = (*experts, 1, columns) if batch else (columns,)
+    bias = [s.source("weight", c.signed(each, 40))] if c.flag() else []
     result = s.emit("linear", served, weight, *bias, ring=c.integer(1, bits))
     again = s.emit("linear", served, weight, ring=1)  # two results of one opening and one weight
     return s.end(s.emit("add", result, again))
@@ -135,7 +139,10 @@ def truncate(c: Choices, kind: str) -> Case:
 
 @case("less_than")
 def less_than(c: Choices, kind: str) -> Case:
-    """Thresholds anywhere, and x everywhere within 2^(bits - 1) of all of them."""
+    """Thresholds anywhere, and x everywhere within 2^(bits - 1) of all of them, opened in more bits.
+
+    Low bits are dropped of multiples: there nothing is rounded.
+    """
     s = Setting(c)
     bits = c.pick((2, 3, 4, 5, 6, 7, 8, 13, 20, 33, 64))
     width = c.integer(max(1, -(-(bits - 1) // 7)) if bits < 64 else 6, 6)
@@ -145,8 +152,10 @@ def less_than(c: Choices, kind: str) -> Case:
         c.integer(first, first + half // 2 - 1 if half > 2 else first) for _ in range(c.integer(1, 4))
     )
     low, high = max(max(thresholds) - half, -(2**63)), min(min(thresholds) + half - 1, 2**63 - 1)
-    x = s.secret(c.array(c.shape(), low, high), 0, c.integer(bits, 64))
-    return s.end(s.emit(kind, x, bits=bits, width=width, thresholds=thresholds))
+    drop = c.integer(0, max(0, 62 - bits)) if c.flag() else 0
+    x = c.array(c.shape(), low, high) << drop
+    masked = s.masked(x, c.integer(bits + drop, 64))
+    return s.end(s.emit(kind, masked, bits=bits, width=width, drop=drop, thresholds=thresholds))
 
 
 @case("row_reaches")

@@ -44,8 +44,7 @@ def _reveal(s: Setting, x: np.ndarray) -> Value:
 
 
 def _open_bits(s: Setting, x: np.ndarray) -> Value:
-    less = s.emit("less_than", s.share(x), bits=5, width=4, thresholds=(0,))
-    return s.emit("open_bits", less)
+    return s.emit("open_bits", s.less_than(s.share(x), 5, (0,)))
 
 
 def _serve(s: Setting, x: np.ndarray) -> Value:
@@ -57,7 +56,7 @@ def _truncate(s: Setting, x: np.ndarray) -> Value:
 
 
 def _less_than(s: Setting, x: np.ndarray) -> Value:
-    return s.emit("less_than", s.share(x), bits=12, width=4, thresholds=(0, -3, 700))
+    return s.less_than(s.share(x), 12, (0, -3, 700))
 
 
 def _row_reaches(s: Setting, x: np.ndarray) -> Value:

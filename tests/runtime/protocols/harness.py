@@ -67,13 +67,15 @@ class Prepared:
         parties = [
             Interpreter(p, i, lambda o: encoded(arrays, o), sources[i]) for i, p in enumerate(self.parsed)
         ]
-        setup = b"".join(parties[0].setup_message(MASK_SEED))
-        assert len(setup) == sum(parties[0].setup_sizes())
-        parties[1].prepare(setup)
+        pieces = list(parties[0].setup_message(MASK_SEED))
+        assert [len(piece) for piece in pieces] == parties[0].setup_sizes()
+        parties[1].prepare(pieces)
         outputs, transcripts = run_both(parties)
         sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
         measured = (parties[0].measured, parties[1].measured)
-        return Run(outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, setup, measured)
+        return Run(
+            outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, b"".join(pieces), measured
+        )
 
 
 Learned = dict[str, np.ndarray]

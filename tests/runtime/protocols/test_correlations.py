@@ -236,7 +236,9 @@ def test_both_parts_satisfy_the_relation(fixed: Fixed) -> None:
     prepared = Prepared(fixed.case(1, 2048).program)
     parts = drawn(prepared, 9)
     (operation,) = [o for o in prepared.operations if o.kind == fixed.kind]
-    RELATIONS[fixed.kind](operation, combined(operation, parts[operation.result.name]))
+    openings = [o for o in prepared.operations if o.result in operation.operands and o.kind == "open_masked"]
+    values = [combined(o, parts[o.result.name]) for o in (*openings, operation)]
+    RELATIONS[fixed.kind](operation, {name: part for v in values for name, part in v.items()})
 
 
 def test_products_of_masks() -> None:
@@ -250,17 +252,26 @@ def test_products_of_masks() -> None:
     def value(o: Operation, slot: str) -> U64:
         return combined(o, parts[o.result.name])[slot]
 
-    masks = [value(o, "mask").reshape(ring_type(o).shape) for o in by_kind["open_masked"]]
-    a, b = masks
+    a, b = (value(o, "mask").reshape(ring_type(o).shape) for o in by_kind["open_masked"][:2])
     (matrix,) = by_kind["matmul"]
     assert np.array_equal(value(matrix, "product"), reduce(a @ b.transpose(0, 2, 1), 30).reshape(-1))
     (serve,) = by_kind["serve"]
     served = value(serve, "mask").reshape(ring_type(serve).shape)
     for kind in ("linear", "gain"):
         (o,) = by_kind[kind]
-        fixed = weight_mask(MASK_SEED, o)
+        fixed = np.concatenate(list(weight_mask(MASK_SEED, o))).reshape(ring_type(o, 1).shape)
         expected = served @ fixed if kind == "linear" else served * fixed
         assert np.array_equal(value(o, "product"), reduce(expected, 41).reshape(-1))
+
+
+def test_each_matrix_of_a_batch_has_a_mask_of_its_own() -> None:
+    s = Setting(seeded(2, 2))
+    served = s.emit("serve", s.share(np.ones((5, 2, 40), dtype=np.int64)), bits=29)
+    s.emit("linear", served, s.source("weight", np.ones((5, 40, 30), dtype=np.int64)))
+    rows = np.concatenate(list(weight_mask(MASK_SEED, s.builder.program.operations[-1])))
+    masks = rows.reshape(5, 40 * 30)
+    assert_uniform(masks, 29)
+    assert_independent(masks[1:], masks[:-1], 29)
 
 
 def atoms(masks: list[U64], widths: tuple[int, int], rho: U64, rows: list[tuple[int, ...]]) -> list[Any]:
@@ -288,7 +299,8 @@ def masks_and_operation(name: str, kind: str) -> tuple[list[U64], U64, Parts]:
     prepared = dict(PROGRAMS)[name]
     parts = drawn(prepared, 4)
     values = {o: combined(o, parts[o.result.name]) for o in prepared.operations if o.result.name in parts}
-    masks = [v["mask"] for o, v in values.items() if o.kind == "open_masked"]
+    compared = {o.operands[0] for o in values if o.kind == "less_than"}
+    masks = [v["mask"] for o, v in values.items() if o.kind == "open_masked" and o.result not in compared]
     rho = next(v["rho"] for o, v in values.items() if o.kind == "open_bits")
     return masks, rho.reshape(-1, masks[0].size), next(v for o, v in values.items() if o.kind == kind)
 

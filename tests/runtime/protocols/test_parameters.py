@@ -23,7 +23,9 @@ EXPONENT = {"bits": 12, "fraction": 50}
         ("less_than", {"bits": 8, "width": 7, "thresholds": (0,)}),
         ("less_than", {"bits": 8, "width": 4, "thresholds": ()}),
         ("less_than", {"bits": 26, "width": 2, "thresholds": (0,)}),  # 13 blocks
-        ("less_than", {"bits": 41, "width": 4, "thresholds": (0,)}),  # more than the ring holds
+        ("less_than", {"bits": 41, "width": 4, "thresholds": (0,)}),  # more than the opening holds
+        ("less_than", {"bits": 38, "width": 4, "drop": 3, "thresholds": (0,)}),
+        ("less_than", {"bits": 8, "width": 4, "drop": -1, "thresholds": (0,)}),
         ("truncate", {"bits": 39}),
         ("truncate", {"bits": -1}),
         ("shift", {"bits": 40}),
@@ -52,6 +54,8 @@ EXPONENT = {"bits": 12, "fraction": 50}
 def test_impossible_parameters_are_refused(kind: str, attributes: Attributes) -> None:
     setting = Setting(seeded(0, 0))
     x = setting.share(np.zeros(4, dtype=np.int64), fraction=8, ring=40)
+    if kind == "less_than":
+        x = setting.emit("open_masked", x, bits=40)
     with pytest.raises(ValueError, match=r"."):
         setting.emit(kind, x, ring=None, **attributes)
 
@@ -62,6 +66,21 @@ def test_rows_of_impossible_length_are_refused(length: int) -> None:
     x = setting.share(np.zeros((1, length), dtype=np.int64), ring=8)
     with pytest.raises(ValueError, match="65535"):
         setting.emit("row_reaches", x, bits=2, low=0, levels=2)
+
+
+@pytest.mark.parametrize("kind", ["add", "sub", "concat"])
+def test_a_masked_value_combines_with_masked_values_only(kind: str) -> None:
+    setting = Setting(seeded(0, 0))
+    share = setting.share(np.zeros(4, dtype=np.int64), ring=12)
+    masked, wider = (setting.emit("open_masked", share, bits=bits) for bits in (9, 12))
+    public = setting.source("constant", np.zeros(4, dtype=np.int64))
+    served = setting.emit("serve", share, bits=9)
+    axis = {"axis": 0} if kind == "concat" else {}
+    both = setting.emit(kind, masked, wider, **axis)
+    assert (both.type.sharing, both.type.ring) == (Sharing.MASKED, 9)  # type: ignore[union-attr]
+    for other in (share, public, served):
+        with pytest.raises(ValueError, match=r"masked values only|is served"):
+            setting.emit(kind, masked, other, **axis)
 
 
 def test_products_of_impossible_factors_are_refused() -> None:

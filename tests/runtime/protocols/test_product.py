@@ -97,7 +97,7 @@ def test_factors_beyond_one_polynomial() -> None:
     opened = [s.emit("open_masked", s.share(x), bits=k) for x, k in zip(arrays, widths, strict=True)]
     compared = [s.choices.signed(shape, 5) for shape in ((3, 5), (5,))]
     for x in compared:
-        less = s.emit("less_than", s.share(x), bits=8, width=4, thresholds=thresholds)
+        less = s.less_than(s.share(x), 8, thresholds)
         opened.append(s.emit("open_bits", less))
     rows: list[Row] = [tuple(range(-3, 8)), tuple(range(5, 11)), (), (1, 2, 3), (0, -5, 1)]
     case = s.end(product(s, opened, rows, 64), to="public")

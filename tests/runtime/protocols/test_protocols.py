@@ -70,7 +70,8 @@ def test_less_than_is_exact(generator: np.random.Generator, bits: int, width: in
     thresholds = (0, 1, -limit, limit - 1)
     builder = share_builder()
     value = shared_input(builder, x.shape, ring=30)
-    bits_value = builder.emit("less_than", value, bits=bits, width=width, thresholds=thresholds)
+    masked = builder.emit("open_masked", value, bits=bits)
+    bits_value = builder.emit("less_than", masked, bits=bits, width=width, thresholds=thresholds)
     opened = builder.emit("open_bits", bits_value)
     total = builder.emit(
         "product", opened, factors=("bits",), coefficients=((5, 1, 2, 4, 8),), fractions=(0,)
@@ -83,8 +84,9 @@ def test_less_than_is_exhaustive_on_a_small_ring(generator: np.random.Generator)
     thresholds = tuple(range(-63, 64))
     builder = share_builder()
     value = shared_input(builder, x.shape, ring=64)
+    masked = builder.emit("open_masked", value, bits=8)
     opened = builder.emit(
-        "open_bits", builder.emit("less_than", value, bits=8, width=4, thresholds=thresholds)
+        "open_bits", builder.emit("less_than", masked, bits=8, width=4, thresholds=thresholds)
     )
     counted = builder.emit(
         "product",
@@ -100,9 +102,9 @@ def test_products_of_every_factor(generator: np.random.Generator) -> None:
     x = generator.integers(-(2**14), 2**14, size=(3, 50))
     builder = share_builder()
     value = shared_input(builder, x.shape, ring=64)
-    narrow = builder.emit("open_masked", value, bits=17)
+    narrow = builder.emit("open_masked", value, bits=18)
     row = builder.emit("open_masked", builder.emit("sum", value, axes=(0,), keepdims=True), bits=19)
-    bit = builder.emit("open_bits", builder.emit("less_than", value, bits=18, width=4, thresholds=(0, 1000)))
+    bit = builder.emit("open_bits", builder.emit("less_than", narrow, bits=18, width=4, thresholds=(0, 1000)))
     result = builder.emit(
         "product",
         narrow,
@@ -120,7 +122,7 @@ def test_select_and_square(generator: np.random.Generator) -> None:
     builder = share_builder()
     value = shared_input(builder, x.shape, ring=40)
     masked = builder.emit("open_masked", value, bits=23)
-    negative = builder.emit("open_bits", builder.emit("less_than", value, bits=22, width=6, thresholds=(0,)))
+    negative = builder.emit("open_bits", builder.emit("less_than", masked, bits=22, width=6, thresholds=(0,)))
     relu = builder.emit(
         "product", masked, negative, factors=("value", "bits"), coefficients=((), (1, -1)), fractions=(0, 0)
     )

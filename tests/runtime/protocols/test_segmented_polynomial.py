@@ -71,7 +71,7 @@ def test_equals_the_integers(data: st.DataObject) -> None:
         opened.append(s.emit("open_masked", s.share(arrays[-1]), bits=k))
     x = s.choices.signed((COUNT,), 6)
     thresholds = tuple(range(-count, count, 2))
-    less = s.emit("less_than", s.share(x), bits=8, width=4, thresholds=thresholds)
+    less = s.less_than(s.share(x), 8, thresholds)
     value = segmented(s, opened, s.emit("open_bits", less), monomials, rows, ring)
     w = arrays[1] if second else np.zeros(COUNT, dtype=np.int64)
     for element, result in enumerate(learned(s, value)):
@@ -87,7 +87,7 @@ def test_powers_that_overflow_where_their_coefficient_is_zero() -> None:
     s = Setting(seeded(3, 4))
     share = s.share(x)
     opened = s.emit("open_masked", share, bits=27)
-    less = s.emit("less_than", share, bits=27, width=4, thresholds=(-one, one))
+    less = s.emit("less_than", opened, bits=27, width=4, thresholds=(-one, one))
     # below -1: -1; within: the cube; above: 1
     top = 1 << 54
     rows = ((top, -top, -top), (0, -1, 1))

@@ -1,0 +1,5 @@
+"""Lowering of mixtures of experts: router, selection, slots, experts' layers."""
+
+from mpcc.passes.lower.experts import routed, select, slots, top_k
+
+__all__ = ["routed", "select", "slots", "top_k"]

@@ -1,0 +1,40 @@
+"""Comparisons of all pairs, and bits as numbers: what ranks are counted with."""
+
+from __future__ import annotations
+
+import math
+
+from mpcc.ir.program import Value
+from mpcc.ir.types import Range
+from mpcc.passes.lower.context import Context, ring_of
+from mpcc.passes.lower.products import known
+
+WIDTH = 6  # bits of a comparison's blocks: bytes count, and each pair has many
+UNIT = Range(0.0, 1.0)
+
+
+def order_bits(context: Context, share: Value) -> int:
+    """Bits that hold the difference of any two values of the share, untruncated, as a comparison wants it."""
+    extent = known(context, share)
+    span = (extent.high - extent.low) * 2.0 ** ring_of(share).fraction
+    return max(2, math.ceil(math.log2(span + 1)) + 1)
+
+
+def opened_to_compare(context: Context, share: Value) -> Value:
+    """The share opened once for comparisons of any two of its values, with all its fraction bits: values that
+    are equal stay equal.
+    """
+    context.rely(share, known(context, share))
+    return context.opened(share, ring_of(share).fraction, order_bits(context, share))
+
+
+def less(context: Context, first: Value, second: Value, bits: int) -> Value:
+    """[first < second] as a number 0 or 1, for masked values whose difference has `bits` bits."""
+    difference = context.emit("sub", first, second)
+    blocks = math.ceil((bits - 1) / WIDTH)
+    width = math.ceil((bits - 1) / blocks)
+    below = context.emit("less_than", difference, bits=bits, width=width, thresholds=(0,))
+    opened = context.emit("open_bits", below)
+    return context.emit(
+        "product", opened, factors=("bits",), coefficients=((0, 1),), fractions=(0,), extent=UNIT
+    )

@@ -1,0 +1,133 @@
+"""The linear layers of chosen experts: the selection goes in, with the values, or is made of all results.
+
+in: selection times x, [.., E*d], then one layer with the stacked weights: E*d elements to party 0. out: all
+experts' layers of one served x, then a selection from E*h results. Source: SecMoE (AAAI 2026) for
+select-then-compute; with a dealer, selecting values is cheaper than selecting weights (protocols.md 13).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpcc.ir.program import Operation, Value
+from mpcc.ir.types import Range
+from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
+from mpcc.passes.lower.experts.bits import UNIT
+from mpcc.passes.lower.experts.select import select
+from mpcc.passes.lower.linear import opened_at_root
+from mpcc.passes.lower.products import factor_fraction, known
+
+
+@lowers("routed_linear")
+def lower_routed_linear(context: Context, operation: Operation) -> Lowered:
+    selection = context.plain_share(operation.operands[0])
+    x, weight, bias = _folded(context, operation)
+    extent = context.range_of(operation.result)
+    if operation.attributes["side"] == "out":
+        return Lowered(_select_results(context, selection, x, weight, bias, extent))
+    *lead, count, experts = ring_of(selection).shape
+    width = ring_of(x).shape[-1]
+    if len(ring_of(x).shape) == len(lead) + 1:
+        x = context.emit("reshape", x, shape=(*lead, 1, width))
+    fraction = factor_fraction(context, x)
+    chooser = opened_at_root(context, selection, 0, bits_for(UNIT, 0))
+    chooser = context.emit("reshape", chooser, shape=(*lead, count, experts, 1))
+    values = opened_at_root(context, x, fraction, bits_for(known(context, x), fraction))
+    values = context.emit("reshape", values, shape=(*ring_of(x).shape[:-1], 1, width))
+    routed = context.emit(
+        "product",
+        chooser,
+        values,
+        factors=("value", "value"),
+        coefficients=((), ()),
+        fractions=(0, fraction),
+        extent=known(context, x).join(Range(0.0, 0.0)),
+    )
+    return Lowered(_stacked(context, routed, selection, weight, bias, extent))
+
+
+@lowers("mixture_linear")
+def lower_mixture_linear(context: Context, operation: Operation) -> Lowered:
+    mixture = context.plain_share(operation.operands[0])
+    x, weight, bias = _folded(context, operation)
+    *lead, count, _ = ring_of(mixture).shape
+    shares = context.at_fraction(mixture, min(ring_of(mixture).fraction, context.formats.probability))
+    opened = context.opened(shares, ring_of(shares).fraction, UNDECIDED)
+    rank = len(lead) + 2
+    swapped = context.emit("transpose", opened, permutation=(*range(rank - 2), rank - 1, rank - 2))
+    values = opened_at_root(context, x, factor_fraction(context, x))
+    bound = known(context, x).magnitude * known(context, mixture).magnitude * count
+    mixed = context.emit("matmul", swapped, values, extent=Range(-bound, bound))
+    extent = context.range_of(operation.result)
+    routed = context.at_fraction(mixed, factor_fraction(context, x))
+    routed = context.emit("reshape", routed, shape=(*lead, 1, *ring_of(routed).shape[-2:]))
+    total = context.emit("sum", shares, axes=(len(lead),), keepdims=True, extent=Range(0.0, float(count)))
+    y = _stacked(context, routed, total, weight, bias, extent)
+    return Lowered(context.emit("reshape", y, shape=(*lead, ring_of(y).shape[-1])))
+
+
+def _folded(context: Context, operation: Operation) -> tuple[Value, np.ndarray, np.ndarray | None]:
+    """x, weights [E, d, h] and biases [E, h] with what a normalisation left to its readers."""
+    x = context.values[operation.operands[1]]
+    weight = context.tensor_constant(operation.operands[2])
+    assert weight is not None
+    bias = context.tensor_constant(operation.operands[3]) if len(operation.operands) == 4 else None
+    if x.row_factor is not None:
+        return context.plain_share(operation.operands[1]), weight, bias
+    if x.bias is not None:
+        bias = x.bias @ weight + (bias if bias is not None else 0.0)
+    return x.share, weight if x.gain is None else x.gain[:, None] * weight, bias
+
+
+def _stacked(
+    context: Context,
+    routed: Value,
+    selection: Value,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    extent: Range,
+) -> Value:
+    """routed [.., k, E, d] times weights [E, d, h], plus selection [.., k, E] times biases [E, h]:
+    [.., k, h].
+    """
+    experts, width, results = weight.shape
+    flat = context.emit("reshape", routed, shape=(*ring_of(routed).shape[:-2], experts * width))
+    served = context.served(flat, ring_of(flat).fraction)
+    stacked = context.weight(weight.reshape(experts * width, results), context.formats.weight)
+    y = context.emit("linear", served, stacked, extent=extent)
+    if bias is None:
+        return y
+    fraction = ring_of(y).fraction - ring_of(selection).fraction
+    chosen = context.emit(
+        "linear",
+        context.served(selection, ring_of(selection).fraction),
+        context.weight(bias, fraction),
+        extent=extent,
+    )
+    return context.emit("add", y, chosen, extent=extent)
+
+
+def _select_results(
+    context: Context,
+    selection: Value,
+    x: Value,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    extent: Range,
+) -> Value:
+    experts, width, results = weight.shape
+    *lead, count, _ = ring_of(selection).shape
+    served = context.served(x, factor_fraction(context, x))
+    wide = weight.transpose(1, 0, 2).reshape(width, experts * results)
+    operands = [served, context.weight(wide, context.formats.weight)]
+    if bias is not None:
+        fraction = ring_of(served).fraction + context.formats.weight
+        operands.append(context.weight(bias.reshape(-1), fraction))
+    y = context.emit("linear", *operands, extent=extent)
+    if len(ring_of(x).shape) == len(lead) + 1:
+        y = context.emit("reshape", y, shape=(*lead, experts, results))
+        return select(context, selection, y, extent)
+    y = context.emit("reshape", y, shape=(*lead, count, experts, results))
+    rows = context.emit("reshape", selection, shape=(*lead, count, 1, experts))
+    chosen = select(context, rows, y, extent)
+    return context.emit("reshape", chosen, shape=(*lead, count, results))
