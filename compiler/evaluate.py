@@ -14,6 +14,7 @@ from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.softmax import SoftmaxForm
 
 Observer = Callable[[Operation, list[np.ndarray], np.ndarray], None]
+LARGE = 1 << 20  # elements of a constant: a mixture's weights have hundreds of millions
 
 
 def evaluate(
@@ -25,7 +26,8 @@ def evaluate(
     noise: Mapping[str, np.ndarray] | None = None,
     replaced: Mapping[str, Approximation] | None = None,
 ) -> dict[Value, np.ndarray]:
-    """Every value of the program (float64), or its outputs only when `keep_all` is False.
+    """Every value of the program (float64), or its outputs only when `keep_all` is False. Large constants are
+    returned as they are, and become float64 where an operation reads them.
 
     `inputs` are the arrays of its `input` operations by name. `observe` sees each computed operation with its
     operands and result; `noise` is added to values, by name; `replaced` compute operations of one variable or
@@ -42,12 +44,11 @@ def evaluate(
             array = np.asarray(source[name])
             if array.shape != shape:
                 raise ValueError(f"{name}: shape {array.shape}, not {shape}")
-            kind = np.float64 if array.dtype.kind == "f" else array.dtype
-            values[operation.result] = array.astype(kind, copy=False)
+            values[operation.result] = array if array.size > LARGE else _double(array)
             continue
         operation_class = definition(program.stage, operation.kind)
         assert issubclass(operation_class, TensorOperation)
-        operands = [values[v] for v in operation.operands]
+        operands = [_double(values[v]) for v in operation.operands]
         other = (replaced or {}).get(operation.result.name)
         if other is None:
             result = operation_class.evaluate(operands, operation.attributes)
@@ -65,6 +66,10 @@ def evaluate(
                 if last_use[value] == index and value not in outputs:
                     values.pop(value, None)
     return values if keep_all else {value: values[value] for value in outputs}
+
+
+def _double(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
 
 
 def in_double(program: Program) -> Program:

@@ -27,7 +27,8 @@ from mpcc.runtime.program_folder import (
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.local import SourceProtocol
 from mpcc.runtime.ring import F64, I64, decode
-from mpcc.runtime.sources import Sources, client_arrays, load_arrays
+from mpcc.runtime.sources import Sources, client_arrays
+from mpcc.runtime.stored_arrays import load_arrays
 
 Arrays = dict[str, np.ndarray]
 Watch = Callable[[Value, I64], None]

@@ -17,8 +17,9 @@ from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
-from mpcc.runtime.sources import Sources, load_arrays, map_arrays
+from mpcc.runtime.sources import Sources
 from mpcc.runtime.store import Session
+from mpcc.runtime.stored_arrays import load_arrays, stored_arrays
 from mpcc.runtime.transport.channel import Channel
 
 _WATCHED = "watched "  # before the names of watched values among a program's outputs
@@ -41,7 +42,7 @@ def execute(
     """
     program = parse(folder.program_text, str(folder.path / "program.mpc"))
     verify(program)
-    weights, constants = map_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
+    weights, constants = stored_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
     sources = Sources(inputs or {}, weights, constants)
     operations = plan.link(program)
     offsets, length = plan.offsets(operations)
@@ -80,6 +81,7 @@ def execute(
 
 def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:
     """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
+    interpreter.make_tables()
     if folder.party == 1:
         weight_differences.receive(interpreter, channel, session.folder)
         return

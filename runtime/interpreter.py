@@ -110,6 +110,12 @@ class Interpreter:
                 )  # signs extend
                 yield kernels.pack(mask.reshape(-1), bits).data
 
+    def make_tables(self) -> None:
+        """Offline: what the protocols know before the input, so that the online phase finds it ready."""
+        for operation in self._operations:
+            if operation.kind in protocols:
+                protocols[operation.kind].make_tables(operation)
+
     def load_weights(self) -> None:
         """Party 0, offline: encodes every weight, so that the online phase finds them ready."""
         for operation in self._operations:

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.dialects.share import ROW_FUNCTIONS
 from mpcc.ir.program import Operation
-from mpcc.runtime.mapped_arrays import MappedArrays
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.ring import F64, I32, I64, decode, encode, encode_narrow
 
@@ -65,26 +64,6 @@ class Sources:
         function = ROW_FUNCTIONS[str(attributes.get("function", ""))]
         values = function(self.inputs[name].astype(np.float64)) * scale + offset
         return values.reshape(integers(attributes, "shape"))
-
-
-def load_arrays(path: Path | None) -> Arrays:
-    """A safetensors file. Raises MPC-R043 when it is damaged."""
-    return {name: np.array(array) for name, array in map_arrays(path).items()}
-
-
-def map_arrays(path: Path | None) -> Mapping[str, np.ndarray]:
-    """A safetensors file whose arrays are read when they are used. Raises MPC-R043 when it is damaged."""
-    if path is None or not path.exists():
-        return {}
-    try:
-        return MappedArrays(path)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise MpccError(
-            "MPC-R043",
-            f"the file of arrays cannot be read: {type(error).__name__}",
-            where=str(path),
-            remedy="copy the folder again and completely, or compile the model again: mpcc compile",
-        ) from None
 
 
 def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]], inputs: Arrays) -> Arrays:

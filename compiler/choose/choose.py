@@ -152,7 +152,7 @@ class Judge:
         with ThreadPoolExecutor(1) as pool:  # onnxruntime leaves this thread free for the lowering
             tested = spread(self.samples, self._turns * len(KINDS))
             moved = pool.submit(gains, self.imported, self.model, tested, sites, self._turns)
-            computed = [self._values(sample) for sample in spread(self.samples, SAMPLES)]
+            computed = [self._values(sample, nodes) for sample in spread(self.samples, SAMPLES)]
             choices = []
             with Diagnostics() as diagnostics:
                 for node in nodes:
@@ -170,11 +170,12 @@ class Judge:
         """Of noise: gains decide with --max-error only, else they are shown."""
         return 1 if self.max_error is None else TURNS
 
-    def _values(self, sample: Arrays) -> Arrays:
+    def _values(self, sample: Arrays, nodes: Sequence[Node]) -> Arrays:
+        """What the nodes read; the weights of many experts are not kept beside it."""
         program = self.imported.program
         replaced = self.uses.replaced(program)
         values = evaluate(program, run_local(self.imported, sample), replaced=replaced)
-        return {value.name: array for value, array in values.items()}
+        return {v.name: values[v] for node in nodes for v in node.operands}
 
     def _tried(self, node: Node, parts: list[Arrays]) -> Choice:
         """A node's options. Raises the first refusal where no candidate computes it."""

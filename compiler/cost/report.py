@@ -15,18 +15,22 @@ from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.summary import Row, Summary, summarise
 from mpcc.compiler.text import count_of, size_of, table
 from mpcc.ir.parser import read_program
-from mpcc.ir.program import Program, Value
+from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
 from mpcc.passes.schedule_rounds import operation_levels, schedule
 from mpcc.runtime.protocols import protocols
 
 ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
 NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
-# Fitted to runs of the examples on four shared cores with AVX-512 IFMA, where they are within 30 %.
-SECONDS_PER_OPERATION = 2e-4
-MULTIPLICATIONS_PER_SECOND = 6.5e9
+# Fitted to runs of the examples and of single layers on four shared cores with AVX-512 IFMA, where most are
+# within 35 %.
+SECONDS_PER_OPERATION = 1.3e-4
+MATRIX_KINDS = ("linear", "matmul")
+MULTIPLICATIONS_PER_SECOND = 8e10  # of matrix products
+WEIGHTS_PER_SECOND = 4e9  # a product of few rows waits for its weights
 DEALING_BYTES_PER_SECOND = 8e7
-CORRELATION_BYTES_PER_SECOND = 1e9  # expanding a correlation, and the elementwise work that it is for
+CORRELATION_BYTES_PER_SECOND = 6.5e8  # expanding a correlation, and the elementwise work that it is for
+MESSAGE_BYTES_PER_SECOND = 3.5e8  # packing and unpacking
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,20 @@ def offline_seconds(cost: Cost, network: Network) -> float:
 def compute_seconds(program: Program, cost: Cost) -> float:
     """What a party computes online."""
     computed = sum(o.kind not in NO_MEMORY for o in program.operations)
+    products = [o for o in program.operations if o.kind in MATRIX_KINDS]
     return (
         computed * SECONDS_PER_OPERATION
-        + cost.multiplications / MULTIPLICATIONS_PER_SECOND
+        + sum(map(product_seconds, products))
         + cost.dealt_bytes / CORRELATION_BYTES_PER_SECOND
+        + (cost.bytes_party0 + cost.bytes_party1) / MESSAGE_BYTES_PER_SECOND
     )
+
+
+def product_seconds(operation: Operation) -> float:
+    """Of a matrix product."""
+    multiplied = protocols[operation.kind].multiplications(operation) / MULTIPLICATIONS_PER_SECOND
+    read = _elements(operation.operands[1]) / WEIGHTS_PER_SECOND if operation.kind == "linear" else 0.0
+    return max(multiplied, read)
 
 
 def wire_bytes(program: Program) -> int:
@@ -92,12 +105,12 @@ def wire_bytes(program: Program) -> int:
 def memory_bytes(program: Program, cost: Cost) -> int:
     """Peak of the busier party: the most that shares take at one time, and what each holds all along.
 
-    Party 0 holds the weights as float32 and as ring elements; party 1 its shares of the linear results,
-    computed offline, and the session's corrections.
+    Party 0 holds the weights as integers of 32 bits, and while it makes them the largest as float32; party 1
+    its shares of the linear results, computed offline, and the session's corrections.
     """
-    weights = sum(_elements(o.result) for o in program.operations if o.kind == "weight")
+    weights = [_elements(o.result) for o in program.operations if o.kind == "weight"]
     prepared = sum(_elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
-    party0 = weights * (WEIGHT_BYTES + ELEMENT_BYTES)
+    party0 = (sum(weights) + max(weights, default=0)) * WEIGHT_BYTES
     party1 = prepared * ELEMENT_BYTES + cost.dealt_bytes
     return max(party0, party1) + peak_elements(program) * ELEMENT_BYTES
 

@@ -71,6 +71,10 @@ class ProtocolClass:
         return []
 
     @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        """Compute and keep what is public and depends on the operation only; before the input is known."""
+
+    @classmethod
     def multiplications(cls, operation: Operation) -> int:
         """Ring multiplications of the busier party, online."""
         return 0

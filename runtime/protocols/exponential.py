@@ -50,7 +50,7 @@ class Scales:
         self.s1 = total - self.s0
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=64)  # a program has a few; each takes milliseconds
 def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[U64, U64, int, int]:
     """Integer tables of exp on [0, B/2): coarse * (1 + fine), split after `low` bits, `fine` of `scale` bits.
 
@@ -95,6 +95,11 @@ class Exponential(ProtocolClass):
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         count = packed_bytes(size(operation), integer(operation.attributes, "bits"))
         return [(count, count)]
+
+    @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        s = Scales(operation)
+        public_tables(s.j, s.f, s.s0, s.growth)
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:

@@ -34,6 +34,12 @@ from mpcc.runtime.ring import F64, I64, U64, reduce, to_ring
 from mpcc.runtime.values import RuntimeValue
 
 
+def waves(operation: Operation) -> I64:
+    """The kernel's table of cosines and sines."""
+    bits = integer(operation.attributes, "bits")
+    return kernels.wave_table(min(bits, SINE_TABLE_BITS), SINE_TABLE_FRACTION)
+
+
 @implements("sine_series")
 class SineSeries(ProtocolClass):
     """One tick, `bits` bits an element each way; 2M ring elements dealt an element."""
@@ -50,6 +56,10 @@ class SineSeries(ProtocolClass):
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         count = packed_bytes(size(operation), integer(operation.attributes, "bits"))
         return [(count, count)]
+
+    @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        waves(operation)
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:
@@ -85,7 +95,7 @@ class SineSeries(ProtocolClass):
         result = kernels.sine_series(
             delta,
             drawn["harmonics"].reshape(2 * len(harmonics), -1),
-            kernels.wave_table(min(bits, SINE_TABLE_BITS), SINE_TABLE_FRACTION),
+            waves(operation),
             np.array(integers(attributes, "amplitudes"), dtype=np.int64),
             harmonics,
             phases,

@@ -15,7 +15,7 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.ir.program import Builder, Program, Stage
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.program_folder import WEIGHTS_NAME, read_manifest
-from mpcc.runtime.sources import load_arrays
+from mpcc.runtime.stored_arrays import load_arrays
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_memory_covers_what_each_party_holds(bert_program: Path) -> None:
     program = read_share_program(bert_program)
     cost = cost_of(program)
     weights = load_arrays(bert_program / "party0" / WEIGHTS_NAME)
-    held = sum(array.size * (4 + 8) for array in weights.values())
+    held = sum(array.size * 4 for array in weights.values())
     predicted = predict(program, cost, NETWORKS["lan"]).memory_bytes
     assert max(held, cost.dealt_bytes) < predicted < 4 * max(held, cost.dealt_bytes)
 

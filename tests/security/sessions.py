@@ -20,7 +20,8 @@ from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.dealer import Dealing
 from mpcc.runtime.interpreter import Interpreter
 from mpcc.runtime.program_folder import CONSTANTS_NAME, load_party_folder
-from mpcc.runtime.sources import Sources, client_arrays, load_arrays
+from mpcc.runtime.sources import Sources, client_arrays
+from mpcc.runtime.stored_arrays import load_arrays
 from tests.runtime.protocols.harness import run_both, seed_pair
 
 MODELS = Path(__file__).parent.parent / "models"

@@ -9,8 +9,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from mpcc.ir.diagnostics import MpccError
-from mpcc.runtime.mapped_arrays import MappedArrays
-from mpcc.runtime.sources import load_arrays, map_arrays
+from mpcc.runtime.stored_arrays import StoredArrays, load_arrays, stored_arrays
 
 ARRAYS: dict[str, np.ndarray] = {
     "matrix": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -28,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_every_array_is_as_written(path: Path) -> None:
-    for found in (MappedArrays(path), load_arrays(path)):
+    for found in (StoredArrays(path), load_arrays(path)):
         assert found.keys() == ARRAYS.keys()
         for name, array in ARRAYS.items():
             assert found[name].dtype == array.dtype
@@ -43,7 +42,7 @@ def test_loaded_arrays_do_not_need_the_file_any_more(path: Path) -> None:
 
 
 def test_without_a_file_there_are_no_arrays(tmp_path: Path) -> None:
-    assert load_arrays(None) == load_arrays(tmp_path / "none") == map_arrays(None) == {}
+    assert load_arrays(None) == load_arrays(tmp_path / "none") == stored_arrays(None) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,5 +65,5 @@ def test_a_damaged_file_is_refused(path: Path, change: object) -> None:
     assert damaged != content
     path.write_bytes(damaged)
     with pytest.raises(MpccError) as failure:
-        map_arrays(path)
+        stored_arrays(path)
     assert failure.value.code == "MPC-R043"
