@@ -24,6 +24,7 @@ from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.experts.layout import Layout
 
 Interval = tuple[float, float]
+Shares = tuple[float, float, float]
 Progress = Callable[[int, int], None]
 
 _MEASURED_INPUT = (
@@ -54,12 +55,12 @@ class Calibration:
     which is what one can subtract without knowing the mask), `score_minus_max` (kept), `row_sum` (of
     exp(score - max) over kept), `row_mean` and `row_variance` (kept). layer_norm: `centred`, `variance` (no
     epsilon). rms_norm: `mean_square`; l2_normalize: `sum_square`; div: `divisor`; other nonlinear operations:
-    `input`; assign_slots, keep_within: `dropped`, the share of a sample's choices. Rows without any kept
-    position are left out, and of squares the rows of zeros.
+    `input`. Rows without any kept position are left out, and of squares the rows of zeros.
 
     `chosen`: the names of the approximations that a compilation chose, by value. Like the ranges they follow
     from model and samples, and are public. `layouts`: how its mixtures of experts were computed when the
-    ranges were measured, by value.
+    ranges were measured, by value; `dropped`: the least, mean and largest share of a sample's choices that
+    found no place, by the name of what gives places (assign_slots, keep_within).
     """
 
     ranges: dict[str, Interval] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Calibration:
     warnings: tuple[str, ...] = ()
     chosen: dict[str, str] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
+    dropped: dict[str, Shares] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads back; numbers in full precision."""
@@ -81,6 +83,7 @@ class Calibration:
                 if self.layouts
                 else {}
             ),
+            **({"dropped": self.dropped} if self.dropped else {}),
         }
         return json.dumps(content, indent=1, sort_keys=True)
 
@@ -96,7 +99,9 @@ class Calibration:
             }
             chosen = {str(k): str(v) for k, v in content.get("chosen", {}).items()}
             layouts = {str(k): _layout(v) for k, v in content.get("layouts", {}).items()}
-            return cls(ranges, internals, int(content["samples"]), chosen=chosen, layouts=layouts)
+            dropped = {str(k): _shares(v) for k, v in content.get("dropped", {}).items()}
+            samples = int(content["samples"])
+            return cls(ranges, internals, samples, chosen=chosen, layouts=layouts, dropped=dropped)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MpccError(
                 "MPC-F041", f"not a file of calibrated ranges: {error}", remedy="write one with --save-ranges"
@@ -106,6 +111,13 @@ class Calibration:
         known = self.ranges.get(name)
         self.ranges[name] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
 
+    def add_dropped(self, name: str, share: float) -> None:
+        """A sample's share; `samples` counts those before it."""
+        low, mean, high = self.dropped.get(name, (share, share, share))
+        low, high = min(low, share), max(high, share)
+        mean += (share - mean) / (self.samples + 1)
+        self.dropped[name] = low, min(max(mean, low), high), high  # whatever a sum of floats is
+
     def add_internal(self, name: str, quantity: str, data: np.ndarray) -> None:
         if data.size == 0:
             return
@@ -113,6 +125,15 @@ class Calibration:
         low, high = float(data.min()), float(data.max())
         known = inner.get(quantity)
         inner[quantity] = (low, high) if known is None else (min(low, known[0]), max(high, known[1]))
+
+
+def _shares(value: object) -> Shares:
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        raise ValueError("shares are not a triple")
+    low, mean, high = map(float, value)
+    if not 0.0 <= low <= mean <= high <= 1.0:
+        raise ValueError("shares are not ordered within 0 and 1")
+    return low, mean, high
 
 
 def _interval(value: object) -> Interval:
@@ -177,8 +198,8 @@ def _measure(
     def observe(operation: Operation, operands: list[np.ndarray], y: np.ndarray) -> None:
         measure_internals(result, operation, operands)
         if operation.kind in _CLAIMS:
-            dropped = 1.0 - y.sum() / max(1.0, operands[0].sum())
-            result.add_internal(operation.result.name, "dropped", dropped)
+            share = 1.0 - float(y.sum()) / max(1.0, float(operands[0].sum()))
+            result.add_dropped(operation.result.name, share)
 
     values = evaluate(imported.program, arrays, observe=observe, replaced=replaced)
     constants = {o.result for o in imported.program.operations if o.kind == "constant"}

@@ -110,9 +110,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
         model_path=str(request.model.absolute()),
         shares=lowering.shares,
         approximations=record(choices, request.network),
-        experts=experts_record(
-            experts, request.network, calibration.internals, not (request.samples or given)
-        ),
+        experts=experts_record(experts, request.network, calibration.dropped, not (request.samples or given)),
     )
     _write(compiled, request.output)
     kinds = {c.node.kind for c in choices.choices}

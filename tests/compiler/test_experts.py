@@ -124,7 +124,7 @@ def test_dispatch_says_what_it_drops(dropping: tuple[Compiled, Path]) -> None:
     dropped = float((places >= 4).mean())
     assert 0 < dropped < 0.5
     (layer,) = read_experts(dropping[1])["layers"]
-    assert layer["dropped"] == pytest.approx([dropped, dropped])
+    assert layer["dropped"] == pytest.approx([dropped, dropped, dropped])
     assert (layer["slots"], layer["slots_for"], layer["exact"], layer["asked"]) == (4, "first", False, True)
     text = summary(*dropping)
     for part in (

@@ -12,20 +12,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from mpcc.compiler.calibrate import Shares
 from mpcc.compiler.choose.experts.choose import ExpertsChoice, Option
 from mpcc.compiler.cost.network import Network
 from mpcc.passes.experts.layout import DISPATCH
 
 EXPERTS_NAME = "experts.json"
-DROPPED = "dropped"  # the quantity that calibration measures where a capacity drops choices
-CLAIMING = ("slots", "kept")  # parts of an expanded mixture that it is measured at
-Internals = Mapping[str, Mapping[str, tuple[float, float]]]
+CLAIMING = ("slots", "kept")  # parts of an expanded mixture that give places
 
 
 def record(
-    choices: Sequence[ExpertsChoice], network: Network, internals: Internals, generated: bool
+    choices: Sequence[ExpertsChoice], network: Network, dropped: Mapping[str, Shares], generated: bool
 ) -> dict[str, Any]:
-    """The file's content; empty without mixtures. `internals` are calibrated, on `generated` inputs or real
+    """The file's content; empty without mixtures. `dropped` as calibrated, on `generated` inputs or real
     ones.
     """
     if not choices:
@@ -33,11 +32,11 @@ def record(
     return {
         "network": str(network),
         "generated_inputs": generated,
-        "layers": [_layer(choice, internals) for choice in choices],
+        "layers": [_layer(choice, dropped) for choice in choices],
     }
 
 
-def _layer(choice: ExpertsChoice, internals: Internals) -> dict[str, Any]:
+def _layer(choice: ExpertsChoice, dropped: Mapping[str, Shares]) -> dict[str, Any]:
     mixture, layout = choice.mixture, choice.taken.layout
     slots = layout.capacity if layout.kind == DISPATCH else mixture.capacity
     return {
@@ -47,7 +46,7 @@ def _layer(choice: ExpertsChoice, internals: Internals) -> dict[str, Any]:
         **asdict(mixture),
         "slots": slots,
         "slots_for": layout.claims if layout.kind == DISPATCH else mixture.claims,
-        "dropped": _dropped(choice.value, internals),
+        "dropped": _dropped(choice.value, dropped),
         "exact": choice.exact,
         "asked": choice.asked,
         "chosen": _option(choice.taken),
@@ -59,12 +58,10 @@ def _option(option: Option) -> dict[str, Any]:
     return {"name": option.layout.name, **asdict(option.layout), **asdict(option.price)}
 
 
-def _dropped(value: str, internals: Internals) -> list[float] | None:
-    """The smallest and the largest share of choices that a sample lost; None without a capacity."""
-    for part in CLAIMING:
-        if found := internals.get(f"{value}.{part}", {}).get(DROPPED):
-            return list(found)
-    return None
+def _dropped(value: str, dropped: Mapping[str, Shares]) -> list[float] | None:
+    """The least, mean and largest share of choices that a sample lost; None without a capacity."""
+    found = [dropped[f"{value}.{part}"] for part in CLAIMING if f"{value}.{part}" in dropped]
+    return list(found[0]) if found else None
 
 
 def read_experts(prog: Path) -> dict[str, Any]:

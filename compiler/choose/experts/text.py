@@ -63,11 +63,11 @@ def _dropped(layers: Sequence[Layer], generated: bool) -> list[str]:
     found = [layer["dropped"] for layer in layers if layer["dropped"]]
     if not found:
         return []
-    low, high = (f"{100 * rate:.2g} %" for rate in (min(d[0] for d in found), max(d[1] for d in found)))
-    share = low if low == high else f"{low} to {high}"
-    return [
-        f"{share} of the choices were dropped on the {'generated' if generated else 'calibration'} inputs"
-    ]
+    rates = (min(d[0] for d in found), sum(d[1] for d in found) / len(found), max(d[2] for d in found))
+    low, mean, high = (f"{100 * rate:.2g} %" for rate in rates)
+    span = "" if low == high else f" ({low} to {high} of an input's in a layer)"
+    inputs = "generated" if generated else "calibration"
+    return [f"{mean} of the choices were dropped on the {inputs} inputs{span}"]
 
 
 def _alike(content: dict[str, Any]) -> list[list[Layer]]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from mpcc.compiler.calibrate import Calibration
+from mpcc.compiler.calibrate import Calibration, Shares
 from mpcc.compiler.choose.experts.choose import ExpertsChoice, Option, choose_experts, groupings
 from mpcc.compiler.choose.experts.nominal import Nominal
-from mpcc.compiler.choose.experts.record import DROPPED, Internals, record
+from mpcc.compiler.choose.experts.record import record
 from mpcc.compiler.choose.experts.request import Capacity, ExpertsRequest, experts_request, parse_capacity
 from mpcc.compiler.choose.experts.text import experts_lines
 from mpcc.compiler.cost.network import NETWORKS
@@ -226,8 +227,8 @@ def test_a_gated_mixture_of_many_choices_selects_results_first_and_values_second
 # ---- what is shown
 
 
-def lines(choices: list[ExpertsChoice], internals: Internals, generated: bool = False) -> list[str]:
-    return experts_lines(record(choices, NETWORKS["lan"], internals, generated))
+def lines(choices: list[ExpertsChoice], dropped: Mapping[str, Shares], generated: bool = False) -> list[str]:
+    return experts_lines(record(choices, NETWORKS["lan"], dropped, generated))
 
 
 def test_equal_layers_share_a_line() -> None:
@@ -245,16 +246,15 @@ def test_a_models_own_capacity_is_told_with_what_it_drops(kind: str) -> None:
     expanded = expand_experts(program, {c.value: c.taken.layout for c in choices})
     claiming = [o.result.name for o in expanded.operations if o.kind in ("keep_within", "assign_slots")]
     assert len(claiming) == 2
-    rates = [(0.0, 0.25), (0.125, 0.5)]
-    internals = {name: {DROPPED: rate} for name, rate in zip(claiming, rates, strict=True)}
-    assert lines(choices, internals)[1:] == [
+    dropped = dict(zip(claiming, [(0.0, 0.05, 0.25), (0.125, 0.25, 0.5)], strict=True))
+    assert lines(choices, dropped)[1:] == [
         "2 slots an expert; an even load is 2 choices",
-        "0 % to 50 % of the choices were dropped on the calibration inputs",
+        "15 % of the choices were dropped on the calibration inputs (0 % to 50 % of an input's in a layer)",
         "a dropped choice adds 0, its token keeps the rest; the highest gates are served: "
         "the model's own rule",
     ]
     assert "12 % of the choices were dropped on the generated inputs" in lines(
-        choices[:1], {claiming[0]: {DROPPED: (0.12, 0.12)}}, generated=True
+        choices[:1], {claiming[0]: (0.12, 0.12, 0.12)}, generated=True
     )
 
 
