@@ -58,6 +58,21 @@ def digits(folder: Path) -> Material:
     return Material(DIGITS / "digits.onnx", DIGITS / "sample.npz", (DIGITS / "digits_calibration.npz",))
 
 
+def digits_moe(folder: Path) -> Material:
+    example = ROOT / "examples/digits_moe"
+    calibration = (example / "digits_moe_calibration.npz",)
+    return Material(example / "digits_moe_top2.onnx", example / "sample.npz", calibration)
+
+
+def switch_layer(folder: Path) -> Material:
+    """8 experts of BERT-base's width, one for each of 128 tokens."""
+    from tests.benchmarks.experts.layer import Layer
+
+    layer = Layer(8, 768, "gelu")
+    layer.write_weights(folder)
+    return layer.write(128, folder)
+
+
 def fixture(name: str) -> Callable[[Path], Material]:
     """A committed model of tests/models with the input beside it."""
 
@@ -151,6 +166,8 @@ ROWS = {
     "softmax-2quad": Row("2quad 12x128x128", operation("softmax"), options=("--softmax", "2quad")),
     "layernorm": Row("LayerNorm 128x768", operation("layernorm"), LAYER_NORM_PEERS),
     "digits": Row("digits, vision Transformer, 3 layers, width 48", digits),
+    "digits-moe": Row("digits, the same with 8 experts a layer, 2 for a token", digits_moe),
+    "moe-layer": Row("Switch layer, 8 experts of 768-3072-768, 128 tokens", switch_layer),
     "bert": Row("small BERT, 2 layers, width 64, 16 tokens", fixture("bert.dynamo20")),
     "gpt2": Row("small GPT-2, 2 layers, width 64, 16 tokens", fixture("gpt2.dynamo18")),
     "llama": Row("small LLaMA, 2 layers, width 64, 16 tokens", fixture("llama.dynamo23")),

@@ -28,7 +28,7 @@ SHOWN = 768, 128  # width and tokens of the layer that is put beside published o
 
 @dataclass(frozen=True)
 class Study:
-    """The points that were asked for. What is not among the results had no memory, and is predicted."""
+    """The points that were asked for. What is not among the results is predicted."""
 
     points: Sequence[Point]
     results: Results
@@ -106,7 +106,7 @@ def _row(study: Study, point: Point, whole: float | None) -> tuple[object, ...]:
     share = f"{study.megabytes(point) / whole:.2f}" if whole else "-"
     if not study.measured(point):
         option = study.prices[point]
-        needed = f"not run: memory ({point.memory / 1e9:.0f} GB); predicted"
+        needed = f"not run, needs {point.memory / 1e9:.0f} GB: predicted"
         sent, dealt = f"{option.price.bytes / 1e6:.1f} in all", f"{option.price.dealt_bytes / 1e6:.0f} + -"
         name = f"{_name(option.layout.name, point)}, {needed}"
         lan = f"{option.price.seconds:.2f}"

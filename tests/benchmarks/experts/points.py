@@ -24,7 +24,7 @@ EXPERTS, TOKENS, WIDTHS, LAYOUTS = (8, 16, 32, 64, 128), (1, 16, 128), (256, 768
 USUAL, OTHERS = 2.0, (1.25, 4.0, 8.0)  # capacities, as times an even load; the others for the most tokens
 RELU = (8, 128, 768)  # experts, tokens and width of the one layer that is measured with ReLU too
 
-# Peak of the compiler, which needs the most: fitted to this study's models of up to 150 million weights.
+# Peak of the compiler, which needs the most: fitted to this study's largest models.
 BYTES, BYTES_PER_WEIGHT = 4e8, {ALL: 36, OUTER: 16, DISPATCH: 16}
 
 
