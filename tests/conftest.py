@@ -13,8 +13,12 @@ SLOW = {
     "compiler/test_cli_check_ranges.py",
     "compiler/test_cli_compile.py",
     "compiler/test_cli_run.py",
+    "compiler/test_experts.py",
+    "compiler/test_mixtures.py",
     "compiler/test_simulate.py",
     "compiler/test_verify.py",
+    "examples/test_digits_moe_example.py",
+    "passes/experts/test_lower_experts.py",
     "passes/test_candidates.py",
     "passes/test_random_programs.py",
     "passes/test_range_edges.py",
@@ -25,11 +29,13 @@ SLOW = {
     "runtime/test_local_run.py",
     "runtime/test_memory.py",
     "security/experts/test_client_view.py",
+    "security/experts/test_indices.py",
     "security/experts/test_openings.py",
     "security/experts/test_traces.py",
     "security/test_party1_view.py",
     "security/test_presets_view.py",
     "security/test_weights_stay_with_party0.py",
+    "test_experts_scaling.py",
 }
 
 

@@ -68,6 +68,11 @@ def check(model: Path, folder: Path, layout: str, inputs: int, bar: float) -> No
         assert [c.rounds for c in run.online] == [cost.rounds, cost.rounds]
 
 
+def test_a_fixture_as_it_is_chosen(tmp_path: Path) -> None:
+    check(MODELS / "moe_dense_top1.legacy17.onnx", tmp_path / "program", "chosen", 1, 0.01)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", FIXTURES)
 def test_fixtures(name: str, layout: str, tmp_path: Path) -> None:
