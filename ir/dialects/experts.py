@@ -71,6 +71,15 @@ def through_experts(
     return result
 
 
+def gate_numbers(attributes: Attributes) -> tuple[float, float, float]:
+    """alpha, beta and limit of a gated expert's activation."""
+    alpha, beta, limit = (
+        float(attributes.get(name, usual))  # type: ignore[arg-type]
+        for name, usual in (("alpha", 1.0), ("beta", 0.0), ("limit", 0.0))
+    )
+    return alpha, beta, limit
+
+
 @register
 class Moe(TensorOperation):
     """Mixture of experts: logits [.., T, E] and x [.., T, d] to [.., T, d].
@@ -142,10 +151,7 @@ class Moe(TensorOperation):
         if not attributes["gated"]:
             return activation(name, y)
         gate, up = np.split(y, 2, axis=-1)
-        alpha, beta, limit = (
-            float(attributes.get(n, v))  # type: ignore[arg-type]
-            for n, v in (("alpha", 1.0), ("beta", 0.0), ("limit", 0.0))
-        )
+        alpha, beta, limit = gate_numbers(attributes)
         if limit:
             gate, up = np.minimum(gate, limit), np.clip(up, -limit, limit)
         return activation(name, alpha * gate) / alpha * (up + beta)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpcc.ir.dialects.base import integer
+from mpcc.ir.dialects.experts import gate_numbers
 from mpcc.ir.program import Attribute, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import TensorType, Visibility
 from mpcc.passes.experts.layout import ALL, DISPATCH, Layout
@@ -68,10 +69,7 @@ class Expansion:
         self.gated = bool(attributes["gated"])
         self.activation = str(attributes["activation"])
         self.choices = integer(attributes, "top_k")
-        self.alpha, self.beta, self.limit = (
-            float(attributes.get(name, usual))  # type: ignore[arg-type]
-            for name, usual in (("alpha", 1.0), ("beta", 0.0), ("limit", 0.0))
-        )
+        self.alpha, self.beta, self.limit = gate_numbers(attributes)
         if self.gated and self.alpha != 1.0:
             self._scale_gate()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -146,22 +147,31 @@ def lower_embedding(context: Context, operation: Operation) -> Lowered:
 
 @lowers("linear")
 def lower_linear(context: Context, operation: Operation) -> Lowered:
-    x = context.values[operation.operands[0]]
-    weight = context.tensor_constant(operation.operands[1])
-    assert weight is not None
-    bias = context.tensor_constant(operation.operands[2]) if len(operation.operands) == 3 else None
-    if x.row_factor is not None:
-        x = Lowered(context.plain_share(operation.operands[0]))
-    if x.bias is not None:
-        bias = _through(x.bias, weight) + (bias if bias is not None else 0.0)
-    if x.gain is not None:
-        folded = np.empty(weight.shape, dtype=np.float32)  # at once: doubles beside it would be many
-        weight = np.multiply(x.gain[:, None], weight, out=folded, casting="same_kind")
-    served = context.served(x.share, factor_fraction(context, x.share))
+    x, weight, bias = folded(context, operation.operands)
+    served = context.served(x, factor_fraction(context, x))
     operands = [served, context.weight(weight, context.formats.weight)]
     if bias is not None:
         operands.append(context.weight(bias, ring_of(served).fraction + context.formats.weight))
     return Lowered(context.emit("linear", *operands, extent=context.range_of(operation.result)))
+
+
+def folded(context: Context, operands: Sequence[Value]) -> tuple[Value, np.ndarray, np.ndarray | None]:
+    """The share of x, the weight [k, n] or [E, k, n], and the bias, if any, with what a normalisation left to
+    its readers; a bias that only the normalisation has is [n] or [E, 1, n].
+    """
+    x = context.values[operands[0]]
+    weight = context.tensor_constant(operands[1])
+    assert weight is not None
+    bias = context.tensor_constant(operands[2]) if len(operands) == 3 else None
+    if x.row_factor is not None:
+        return context.plain_share(operands[0]), weight, bias
+    if x.bias is not None:
+        added = _through(x.bias, weight)
+        bias = added if bias is None else added.reshape(bias.shape) + bias
+    if x.gain is not None:
+        scaled = np.empty(weight.shape, dtype=np.float32)  # at once: doubles beside it would be many
+        weight = np.multiply(x.gain[:, None], weight, out=scaled, casting="same_kind")
+    return x.share, weight, bias
 
 
 def _through(row: np.ndarray, weight: np.ndarray) -> np.ndarray:

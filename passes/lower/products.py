@@ -61,9 +61,19 @@ def multiply(
     if a is b:
         opened = open_for_product(context, a, fa)
         return square(context, opened, extent)
-    x, y = open_for_product(context, a, fa), open_for_product(context, b, fb)
+    return product_of(context, open_for_product(context, a, fa), open_for_product(context, b, fb), extent)
+
+
+def product_of(context: Context, x: Value, y: Value, extent: Range) -> Value:
+    """Elementwise product of two masked values."""
     return context.emit(
-        "product", x, y, factors=("value", "value"), coefficients=((), ()), fractions=(fa, fb), extent=extent
+        "product",
+        x,
+        y,
+        factors=("value", "value"),
+        coefficients=((), ()),
+        fractions=(ring_of(x).fraction, ring_of(y).fraction),
+        extent=extent,
     )
 
 
@@ -119,13 +129,17 @@ def comparison(
     to 7 bits, else blocks of 4; for several, which all pay for the number of blocks, the narrowest among the
     fewest.
     """
-    blocks = math.ceil((bits - 1) / WIDEST_BLOCK)
-    width = math.ceil((bits - 1) / blocks)
-    if len(thresholds) == 1 and blocks > 1:
+    width = fewest_blocks(bits)
+    if len(thresholds) == 1 and width < bits - 1:
         width = FEWER_DEALT
     drop = max(fraction, opened_at or fraction) - fraction
     opened = context.opened(share, fraction + drop, bits + drop)
     return context.emit("less_than", opened, bits=bits, width=width, drop=drop, thresholds=thresholds)
+
+
+def fewest_blocks(bits: int) -> int:
+    """Width of a comparison's blocks: the narrowest among the fewest."""
+    return math.ceil((bits - 1) / math.ceil((bits - 1) / WIDEST_BLOCK))
 
 
 def rectified(context: Context, share: Value, extent: Range, fraction: int, result: Range) -> Value:

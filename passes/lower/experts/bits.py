@@ -7,9 +7,8 @@ import math
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, ring_of
-from mpcc.passes.lower.products import known
+from mpcc.passes.lower.products import fewest_blocks, known
 
-WIDTH = 6  # bits of a comparison's blocks: bytes count, and each pair has many
 UNIT = Range(0.0, 1.0)
 
 
@@ -31,10 +30,22 @@ def opened_to_compare(context: Context, share: Value) -> Value:
 def less(context: Context, first: Value, second: Value, bits: int) -> Value:
     """[first < second] as a number 0 or 1, for masked values whose difference has `bits` bits."""
     difference = context.emit("sub", first, second)
-    blocks = math.ceil((bits - 1) / WIDTH)
-    width = math.ceil((bits - 1) / blocks)
-    below = context.emit("less_than", difference, bits=bits, width=width, thresholds=(0,))
+    # the fewest blocks: bytes count where every value is in many pairs
+    below = context.emit("less_than", difference, bits=bits, width=fewest_blocks(bits), thresholds=(0,))
     opened = context.emit("open_bits", below)
     return context.emit(
         "product", opened, factors=("bits",), coefficients=((0, 1),), fractions=(0,), extent=UNIT
     )
+
+
+def swapped_axes(rank: int, first: int, second: int) -> tuple[int, ...]:
+    """The permutation that exchanges two axes."""
+    axes = list(range(rank))
+    axes[first], axes[second] = axes[second], axes[first]
+    return tuple(axes)
+
+
+def first_columns(context: Context, share: Value, count: int) -> Value:
+    """So many of the last axis."""
+    stops = (*ring_of(share).shape[:-1], count)
+    return context.emit("slice", share, starts=(0,) * len(stops), stops=stops, steps=(1,) * len(stops))

@@ -12,16 +12,16 @@ import numpy as np
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
-from mpcc.passes.lower.experts.bits import UNIT
+from mpcc.passes.lower.experts.bits import UNIT, swapped_axes
 from mpcc.passes.lower.experts.select import select
-from mpcc.passes.lower.linear import opened_at_root
-from mpcc.passes.lower.products import factor_fraction, known
+from mpcc.passes.lower.linear import folded, opened_at_root
+from mpcc.passes.lower.products import factor_fraction, known, product_of
 
 
 @lowers("routed_linear")
 def lower_routed_linear(context: Context, operation: Operation) -> Lowered:
     selection = context.plain_share(operation.operands[0])
-    x, weight, bias = _folded(context, operation)
+    x, weight, bias = folded(context, operation.operands[1:])
     extent = context.range_of(operation.result)
     if operation.attributes["side"] == "out":
         return Lowered(_select_results(context, selection, x, weight, bias, extent))
@@ -34,27 +34,18 @@ def lower_routed_linear(context: Context, operation: Operation) -> Lowered:
     chooser = context.emit("reshape", chooser, shape=(*lead, count, experts, 1))
     values = opened_at_root(context, x, fraction, bits_for(known(context, x), fraction))
     values = context.emit("reshape", values, shape=(*ring_of(x).shape[:-1], 1, width))
-    routed = context.emit(
-        "product",
-        chooser,
-        values,
-        factors=("value", "value"),
-        coefficients=((), ()),
-        fractions=(0, fraction),
-        extent=known(context, x).join(Range(0.0, 0.0)),
-    )
+    routed = product_of(context, chooser, values, known(context, x).join(Range(0.0, 0.0)))
     return Lowered(_stacked(context, routed, selection, weight, bias, extent))
 
 
 @lowers("mixture_linear")
 def lower_mixture_linear(context: Context, operation: Operation) -> Lowered:
     mixture = context.plain_share(operation.operands[0])
-    x, weight, bias = _folded(context, operation)
+    x, weight, bias = folded(context, operation.operands[1:])
     *lead, count, _ = ring_of(mixture).shape
     shares = context.at_fraction(mixture, min(ring_of(mixture).fraction, context.formats.probability))
     opened = context.opened(shares, ring_of(shares).fraction, UNDECIDED)
-    rank = len(lead) + 2
-    swapped = context.emit("transpose", opened, permutation=(*range(rank - 2), rank - 1, rank - 2))
+    swapped = context.emit("transpose", opened, permutation=swapped_axes(len(lead) + 2, -2, -1))
     values = opened_at_root(context, x, factor_fraction(context, x))
     bound = known(context, x).magnitude * known(context, mixture).magnitude * count
     mixed = context.emit("matmul", swapped, values, extent=Range(-bound, bound))
@@ -64,19 +55,6 @@ def lower_mixture_linear(context: Context, operation: Operation) -> Lowered:
     total = context.emit("sum", shares, axes=(len(lead),), keepdims=True, extent=Range(0.0, float(count)))
     y = _stacked(context, routed, total, weight, bias, extent)
     return Lowered(context.emit("reshape", y, shape=(*lead, ring_of(y).shape[-1])))
-
-
-def _folded(context: Context, operation: Operation) -> tuple[Value, np.ndarray, np.ndarray | None]:
-    """x, weights [E, d, h] and biases [E, h] with what a normalisation left to its readers."""
-    x = context.values[operation.operands[1]]
-    weight = context.tensor_constant(operation.operands[2])
-    assert weight is not None
-    bias = context.tensor_constant(operation.operands[3]) if len(operation.operands) == 4 else None
-    if x.row_factor is not None:
-        return context.plain_share(operation.operands[1]), weight, bias
-    if x.bias is not None:
-        bias = x.bias @ weight + (bias if bias is not None else 0.0)
-    return x.share, weight if x.gain is None else x.gain[:, None] * weight, bias
 
 
 def _stacked(
@@ -101,7 +79,7 @@ def _stacked(
     chosen = context.emit(
         "linear",
         context.served(selection, ring_of(selection).fraction),
-        context.weight(bias, fraction),
+        context.weight(bias.reshape(experts, results), fraction),
         extent=extent,
     )
     return context.emit("add", y, chosen, extent=extent)

@@ -15,9 +15,16 @@ from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
-from mpcc.passes.lower.experts.bits import UNIT, less, opened_to_compare, order_bits
+from mpcc.passes.lower.experts.bits import (
+    UNIT,
+    first_columns,
+    less,
+    opened_to_compare,
+    order_bits,
+    swapped_axes,
+)
 from mpcc.passes.lower.linear import opened_at_root
-from mpcc.passes.lower.products import open_for_product
+from mpcc.passes.lower.products import open_for_product, product_of
 
 
 @lowers("assign_slots")
@@ -25,11 +32,9 @@ def lower_assign_slots(context: Context, operation: Operation) -> Lowered:
     claims, slots = _places(context, operation)
     *lead, tokens, count, experts, capacity = operation.result.type.shape  # type: ignore[union-attr]
     number = ring_of(claims).shape[-2]
-    taken = _chosen(
-        context,
-        context.emit("reshape", claims, shape=(*lead, number, experts, 1)),
-        context.emit("reshape", _opened(context, slots), shape=(*lead, number, 1, capacity)),
-    )
+    claimed = context.emit("reshape", claims, shape=(*lead, number, experts, 1))
+    slot = context.emit("reshape", _opened(context, slots), shape=(*lead, number, 1, capacity))
+    taken = product_of(context, claimed, slot, UNIT)
     taken = context.emit("reshape", taken, shape=(*lead, count, tokens, experts, capacity))
     return Lowered(context.emit("transpose", taken, permutation=_choices_last(len(lead), 2)))
 
@@ -39,7 +44,7 @@ def lower_keep_within(context: Context, operation: Operation) -> Lowered:
     claims, slots = _places(context, operation)
     *lead, tokens, count, experts = operation.result.type.shape  # type: ignore[union-attr]
     kept = context.emit("sum", slots, axes=(len(lead) + 1,), keepdims=True, extent=UNIT)
-    chosen = _chosen(context, claims, _opened(context, kept))
+    chosen = product_of(context, claims, _opened(context, kept), UNIT)
     chosen = context.emit("reshape", chosen, shape=(*lead, count, tokens, experts))
     return Lowered(context.emit("transpose", chosen, permutation=_choices_last(len(lead), 1)))
 
@@ -65,21 +70,16 @@ def _places(context: Context, operation: Operation) -> tuple[Value, Value]:
         wide = (opened_at_root(context, share, 0) for share in (ahead, claims))
         before = context.emit("matmul", *wide, extent=Range(0.0, float(number)))
     else:
-        rank = len(lead) + 2
-        axes = (*range(rank - 2), rank - 1, rank - 2)
+        axes = swapped_axes(len(lead) + 2, -2, -1)
         columns = context.emit("transpose", claims, permutation=axes)
         earlier = context.public(np.triu(np.ones((number, number)), 1), 0)
         sums = context.emit("matmul_public", columns, earlier, extent=Range(0.0, float(number)))
         before = context.emit("transpose", sums, permutation=axes)
     last = max(1.0, number - 1.0)
-    own = _chosen(context, opened, open_for_product(context, before, 0), last)
+    own = product_of(context, opened, open_for_product(context, before, 0), Range(0.0, last))
     place = context.emit("sum", own, axes=(len(lead) + 1,), keepdims=False, extent=Range(0.0, last))
     places = context.emit("one_hot", place, bits=max(1, math.ceil(math.log2(number))), extent=UNIT)
-    capacity = min(integer(operation.attributes, "capacity"), ring_of(places).shape[-1])
-    stops = (*lead, number, capacity)
-    return opened, context.emit(
-        "slice", places, starts=(0,) * len(stops), stops=stops, steps=(1,) * len(stops)
-    )
+    return opened, first_columns(context, places, integer(operation.attributes, "capacity"))
 
 
 def _ahead(context: Context, scores: Value) -> Value:
@@ -90,9 +90,8 @@ def _ahead(context: Context, scores: Value) -> Value:
     columns = context.emit("reshape", opened, shape=(*lead, 1, number))
     lower = less(context, rows, columns, bits)  # [row < column]
     later = context.public(np.triu(np.ones((number, number)), 1), 0)  # columns after their row
-    rank = len(lead) + 2
     ahead = context.emit("mul_public", lower, later, extent=UNIT)
-    back = context.emit("transpose", ahead, permutation=(*range(rank - 2), rank - 1, rank - 2))
+    back = context.emit("transpose", ahead, permutation=swapped_axes(len(lead) + 2, -2, -1))
     earlier = context.public(np.tril(np.ones((number, number)), -1), 0)
     others = context.emit("sub", earlier, back, extent=UNIT)
     return context.emit("add", ahead, others, extent=UNIT)
@@ -100,15 +99,3 @@ def _ahead(context: Context, scores: Value) -> Value:
 
 def _opened(context: Context, share: Value) -> Value:
     return opened_at_root(context, share, 0, bits_for(UNIT, 0))
-
-
-def _chosen(context: Context, claims: Value, values: Value, largest: float = 1.0) -> Value:
-    return context.emit(
-        "product",
-        claims,
-        values,
-        factors=("value", "value"),
-        coefficients=((), ()),
-        fractions=(0, ring_of(values).fraction),
-        extent=Range(0.0, largest),
-    )

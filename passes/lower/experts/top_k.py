@@ -17,7 +17,14 @@ from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, Lowered, lowers, ring_of
-from mpcc.passes.lower.experts.bits import UNIT, less, opened_to_compare, order_bits
+from mpcc.passes.lower.experts.bits import (
+    UNIT,
+    first_columns,
+    less,
+    opened_to_compare,
+    order_bits,
+    swapped_axes,
+)
 from mpcc.passes.lower.linear import opened_at_root
 from mpcc.passes.lower.products import known
 
@@ -35,9 +42,9 @@ def lower_top_k(context: Context, operation: Operation) -> Lowered:
     above = _largest(context, winners, count)
     # choice -> winner of a group -> logit of the group
     outer = context.emit("reshape", above.opened(context), shape=(*lead, count, groups, kept))
-    outer = context.emit("transpose", outer, permutation=_swapped(len(lead) + 3, -3, -2))
+    outer = context.emit("transpose", outer, permutation=swapped_axes(len(lead) + 3, -3, -2))
     both = context.emit("matmul", outer, inside.opened(context), extent=UNIT)
-    both = context.emit("transpose", both, permutation=_swapped(len(lead) + 3, -3, -2))
+    both = context.emit("transpose", both, permutation=swapped_axes(len(lead) + 3, -3, -2))
     return Lowered(context.emit("reshape", both, shape=(*lead, count, experts)))
 
 
@@ -77,12 +84,9 @@ def _largest(context: Context, share: Value, count: int) -> Largest:
     )
     rank = context.emit("add", counted, context.public(np.arange(size), 0), extent=top)
     ranks = context.emit("one_hot", rank, bits=max(1, math.ceil(math.log2(size))), extent=UNIT)
-    stops = (*ring_of(ranks).shape[:-1], count)
-    kept = context.emit("slice", ranks, starts=(0,) * len(stops), stops=stops, steps=(1,) * len(stops))
-    return Largest(share, compared, context.emit("transpose", kept, permutation=_swapped(len(stops), -2, -1)))
-
-
-def _swapped(rank: int, first: int, second: int) -> tuple[int, ...]:
-    axes = list(range(rank))
-    axes[first], axes[second] = axes[second], axes[first]
-    return tuple(axes)
+    kept = first_columns(context, ranks, count)
+    return Largest(
+        share,
+        compared,
+        context.emit("transpose", kept, permutation=swapped_axes(len(ring_of(kept).shape), -2, -1)),
+    )
