@@ -28,8 +28,8 @@ class Tick:
 def schedule(program: Program, ticks: Ticks) -> list[Tick]:
     """The operations by tick. The last entry has nothing under way and needs no exchange.
 
-    `ticks` gives the number of exchanges an operation takes. Within a tick operations keep the program's
-    order.
+    `ticks` gives the number of exchanges an operation takes. Within a tick what its messages need comes
+    first: the rest is computed while they travel. Otherwise operations keep the program's order.
     """
     level = operation_levels(program, ticks)
     last = max((level[i] + ticks(o) for i, o in enumerate(program.operations)), default=0)
@@ -39,7 +39,22 @@ def schedule(program: Program, ticks: Ticks) -> list[Tick]:
         result[level[index]].started.append(operation)
         if duration:
             result[level[index] + duration].finished.append(operation)
+    for tick in result:
+        tick.started = _messages_first(tick.started, ticks)
     return result
+
+
+def _messages_first(operations: list[Operation], ticks: Ticks) -> list[Operation]:
+    needed: set[Value] = set()
+    later: set[int] = set()
+    for index in reversed(range(len(operations))):
+        operation = operations[index]
+        if ticks(operation) or not needed.isdisjoint(operation.results):
+            needed.update(operation.operands)
+        else:
+            later.add(index)
+    order = sorted(range(len(operations)), key=lambda index: index in later)
+    return [operations[index] for index in order]
 
 
 def operation_levels(program: Program, ticks: Ticks) -> dict[int, int]:

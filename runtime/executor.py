@@ -6,6 +6,7 @@ import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
+from mpcc.ir.program import Operation
 from mpcc.ir.range_checks import take_exceeded
 from mpcc.ir.verifier import verify
 from mpcc.runtime import weight_differences
@@ -14,7 +15,9 @@ from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
 from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
+from mpcc.runtime.profile import Span, by_operation
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
+from mpcc.runtime.protocols import protocols
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
 from mpcc.runtime.sources import Sources
@@ -62,21 +65,29 @@ def execute(
             prefetch.wait()
             channel.synchronise()
         with channel.meter.counting("online"):
-            integers = interpreter.run(channel.exchange, progress)
+            integers = interpreter.run(channel, progress)
     if watched is not None:
         watched.clear()
         watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
     exceeded = take_exceeded(program.attributes, integers)
     fractions = output_fractions(program)
     outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
-    nodes = {o.result.name: (o.kind, o.onnx_nodes) for o in operations if o.results and o.kind != "finish"}
-    counters = [
-        OperationCounters(name, *nodes[name], m.rounds, m.bytes, m.seconds)
-        for name, m in interpreter.measured.items()
-    ]
+    spans = interpreter.recorder.spans()
     dtypes = {spec.name: spec.dtype for spec in folder.outputs}
     typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
-    return ExecutionResult(typed, counters, exceeded)
+    return ExecutionResult(typed, _counters(operations, spans), exceeded, spans)
+
+
+def _counters(operations: list[Operation], spans: list[Span]) -> list[OperationCounters]:
+    """Of every operation that the party computed."""
+    times = by_operation(spans)
+    counters = []
+    for o in operations:
+        if o.kind in protocols:
+            time, rounds = times[o.result.name], len(protocols[o.kind].messages(o))
+            one = (o.result.name, o.kind, o.onnx_nodes, rounds, time.bytes, time.seconds, time.wait_seconds)
+            counters.append(OperationCounters(*one))
+    return counters
 
 
 def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:

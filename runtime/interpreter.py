@@ -6,9 +6,10 @@ shares of their results. Online: the program's lines in order.
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -21,35 +22,36 @@ from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
 from mpcc.runtime.correlations.slots import Part, Slot
 from mpcc.runtime.dealer import weight_mask
+from mpcc.runtime.profile import Activity, Recorder
 from mpcc.runtime.protocols import linear, openings, protocols
 from mpcc.runtime.protocols.base import Step, ring_type, unpack
 from mpcc.runtime.protocols.local import ViewProtocol
 from mpcc.runtime.ring import I32, I64, U64, reduce
+from mpcc.runtime.transport.channel import BytesLike, byte_view
 from mpcc.runtime.values import RuntimeValue, Served
 
-Exchange = Callable[[bytes, int], memoryview | bytes]
 Sources = Callable[[Operation], I64 | I32]
 
 LINEAR_KINDS = ("linear", "gain")
 
 
-@dataclass
-class Measured:
-    """What one operation cost this party."""
+class Wire(Protocol):
+    """What the online phase needs of a `Channel`."""
 
-    rounds: int = 0
-    bytes: int = 0
-    seconds: float = 0.0
+    def start_tick(self, outgoing_length: int, incoming_length: int) -> None: ...
+
+    def send(self, data: BytesLike) -> None: ...
+
+    def receive(self, length: int) -> memoryview: ...
 
 
 @dataclass
 class Pending:
-    """A protocol between its start and its finish."""
+    """A protocol between its start and its finish. `messages` are the lengths of what is still to come."""
 
     operation: Operation
     steps: Step
-    outgoing: bytes
-    messages: Iterable[tuple[int, int]] = field(default_factory=list)
+    messages: list[tuple[int, int]]
     result: RuntimeValue = None
 
 
@@ -68,7 +70,7 @@ class Interpreter:
     ) -> None:
         self.program = program
         self.index = party
-        self.measured: dict[str, Measured] = {}
+        self.recorder = Recorder()
         self._operations = plan.link(program)
         self._sources = sources
         self._correlations = correlations
@@ -79,7 +81,11 @@ class Interpreter:
         self._matrices = {value for value, place in reads if place == ("linear", 1)} - others
 
     def draw(self, operation: Operation) -> dict[str, Part]:
-        return self._correlations.draw(operation.result.name, protocols[operation.kind].slots(operation))
+        name = operation.result.name
+        self.recorder.switch(name, Activity.CORRELATIONS)
+        parts = self._correlations.draw(name, protocols[operation.kind].slots(operation))
+        self.recorder.switch(name, Activity.COMPUTE)
+        return parts
 
     def source(self, operation: Operation) -> I64 | I32:
         array = self._sources(operation)
@@ -146,79 +152,86 @@ class Interpreter:
                 served[operation.result] = source.view(operation.kind, operation.attributes)
 
     def run(
-        self, exchange: Exchange, progress: Callable[[int, int], None] = lambda done, total: None
+        self, wire: Wire, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> dict[str, I64]:
-        """Online. Returns the integers of the outputs this party learns, by output name."""
+        """Online. Returns the integers of the outputs this party learns, by output name.
+
+        A tick's messages are sent as soon as they are made, while this party computes the next ones, and
+        taken one by one.
+        """
+        self.recorder = Recorder()  # forgets what was drawn offline
         last_use = self._last_uses()
         environment: dict[Value, RuntimeValue] = {}
         pending: dict[Value, Pending] = {}
-        total = sum(integer(o.attributes, name) for o in self._ticks() for name in ("send", "receive"))
-        done = 0
+        ticks = [
+            (integer(o.attributes, "send"), integer(o.attributes, "receive"))
+            for o in self._operations
+            if o.kind == "exchange"
+        ]
+        total, done, unstarted = sum(map(sum, ticks)), 0, iter(ticks)
+        self._start_tick(wire, unstarted)
         for position, (operation, written) in enumerate(
             zip(self._operations, self.program.operations, strict=True)
         ):
             if operation.kind == "exchange":
-                done += self._exchange(list(pending.values()), operation, exchange)
+                self._start_tick(wire, unstarted)
+                self._take_messages([p for p in pending.values() if p.messages], wire)
+                done += integer(operation.attributes, "send") + integer(operation.attributes, "receive")
                 progress(done, total)
-                continue
-            started = time.perf_counter()
-            if operation.kind == "finish":
+            elif operation.kind == "finish":
                 environment[operation.result] = pending.pop(operation.operands[0]).result
             else:
+                self.recorder.switch(operation.result.name, Activity.COMPUTE)
                 protocol = protocols[operation.kind]
                 steps = protocol.run(operation, self, [environment[v] for v in operation.operands])
-                first = self._advance(steps, None)
-                if isinstance(first, _Returned):
-                    environment[operation.result] = first.value
-                else:
-                    entry = Pending(operation, steps, first, iter(protocol.messages(operation)))
+                entry = Pending(operation, steps, protocol.messages(operation))
+                if self._advance(entry, None, wire):
                     pending[written.result] = entry
-                measured = self.measured.setdefault(operation.result.name, Measured())
-                measured.seconds += time.perf_counter() - started
+                else:
+                    environment[operation.result] = entry.result
             for value in last_use.get(position, ()):
                 environment.pop(value, None)
+        self.recorder.stop()
         return {
             name: self._output(environment[value])
             for name, value in self.program.outputs.items()
             if value in environment and environment[value] is not None
         }
 
-    def _exchange(self, pending: list[Pending], tick: Operation, exchange: Exchange) -> int:
-        """One tick: all messages under way in one frame; then every protocol takes its next step."""
-        sizes = [next(iter(p.messages)) for p in pending]
-        outgoing = b"".join(p.outgoing for p in pending)
-        expected = sum(s[1 - self.index] for s in sizes)
-        if len(outgoing) != tick.attributes["send"] or expected != tick.attributes["receive"]:
-            raise RuntimeError(
-                f"tick {tick.attributes['index']} does not send and receive what the program states"
-            )
-        incoming = memoryview(exchange(outgoing, expected))
-        position = 0
-        for entry, message in zip(pending, sizes, strict=True):
-            started = time.perf_counter()
-            length = message[1 - self.index]
-            step = self._advance(entry.steps, bytes(incoming[position : position + length]))
-            position += length
-            if isinstance(step, _Returned):
-                entry.result, entry.outgoing = step.value, b""
-            else:
-                entry.outgoing = step
-            measured = self.measured.setdefault(entry.operation.result.name, Measured())
-            measured.rounds += 1
-            measured.bytes += sum(message)
-            measured.seconds += time.perf_counter() - started
-        return len(outgoing) + expected
+    @staticmethod
+    def _start_tick(wire: Wire, ticks: Iterator[tuple[int, int]]) -> None:
+        """The next of the program's ticks, if there is one: messages made from now on belong to it."""
+        for sent, received in itertools.islice(ticks, 1):
+            wire.start_tick(sent, received)
 
-    def _advance(self, steps: Step, received: bytes | None) -> bytes | _Returned:
+    def _take_messages(self, pending: list[Pending], wire: Wire) -> None:
+        """One tick's incoming messages; every protocol under way takes its next step."""
+        for entry in pending:
+            length = entry.messages.pop(0)[1 - self.index]
+            if length:
+                self.recorder.switch(entry.operation.result.name, Activity.WAIT, length)
+            received = wire.receive(length)
+            self.recorder.switch(entry.operation.result.name, Activity.COMPUTE)
+            self._advance(entry, received, wire)
+
+    def _advance(self, entry: Pending, received: memoryview | None, wire: Wire) -> bool:
+        """The protocol's next step. Sends its message and returns True, or keeps its result."""
         try:
             with np.errstate(over="ignore"):  # NumPy reports the wrap of a ring element without axes
-                return next(steps) if received is None else steps.send(received)
+                message = next(entry.steps) if received is None else entry.steps.send(received)
         except StopIteration as stop:
             value = stop.value
-            return _Returned(np.asarray(value) if isinstance(value, np.generic) else value)
-
-    def _ticks(self) -> list[Operation]:
-        return [o for o in self._operations if o.kind == "exchange"]
+            entry.result = np.asarray(value) if isinstance(value, np.generic) else value
+            if entry.messages:
+                raise _unstated(entry.operation) from None
+            return False
+        size = byte_view(message).nbytes
+        if not entry.messages or size != entry.messages[0][self.index]:
+            raise _unstated(entry.operation)
+        if size:
+            self.recorder.switch(entry.operation.result.name, Activity.SEND, size)
+            wire.send(message)
+        return True
 
     def _last_uses(self) -> dict[int, list[Value]]:
         """Position of a line -> the values that no later line reads."""
@@ -246,11 +259,8 @@ def _unpacked(operation: Operation, differences: Iterator[bytes | memoryview]) -
         yield unpack(next(differences), piece.count, ring_type(operation).ring).reshape(piece.shape)
 
 
-@dataclass(frozen=True)
-class _Returned:
-    """A generator's return value, told apart from a message."""
-
-    value: RuntimeValue
+def _unstated(operation: Operation) -> RuntimeError:
+    return RuntimeError(f"{operation.kind} of %{operation.result.name} does not send what it states")
 
 
 def output_fractions(program: Program) -> dict[str, int]:

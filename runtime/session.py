@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime.profile import Span
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.store import SESSION_ID_BYTES, Session, Store
 from mpcc.runtime.transport.channel import Channel, Counters
@@ -30,7 +31,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class OperationCounters:
-    """What one operation cost: `bytes` counts both directions, `seconds` is this party's wall-clock time."""
+    """What one operation cost: `bytes` counts both directions, `seconds` is this party's time computing and
+    sending, `wait_seconds` its time waiting for the operation's correlations and the other party's messages.
+    """
 
     name: str
     kind: str
@@ -38,17 +41,19 @@ class OperationCounters:
     rounds: int
     bytes: int
     seconds: float
+    wait_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class ExecutionResult:
     """`outputs` holds what this party may learn, by graph output name; `exceeded` the layers in which a value
-    left its range, if the program checks them and tells this party.
+    left its range, if the program checks them and tells this party; `spans` are those of the online phase.
     """
 
     outputs: Arrays
     operations: list[OperationCounters] = field(default_factory=list)
     exceeded: tuple[str, ...] = ()
+    spans: list[Span] = field(default_factory=list)
 
 
 Executor = Callable[[PartyFolder, Channel, Session, Arrays | None, Progress], ExecutionResult]
@@ -68,6 +73,7 @@ class SessionResult:
     setup: Counters
     online: Counters
     exceeded: tuple[str, ...] = ()
+    spans: list[Span] = field(default_factory=list)
 
 
 def run_session(
@@ -106,6 +112,7 @@ def run_session(
         counters["setup"],
         counters["online"],
         result.exceeded,
+        result.spans,
     )
 
 

@@ -19,9 +19,10 @@ from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Slot
 from mpcc.runtime.ring import F64, I32, I64, U64, reduce
+from mpcc.runtime.transport.channel import BytesLike
 from mpcc.runtime.values import RuntimeValue
 
-Step = Generator[bytes, bytes, Any]  # yields this party's message of a tick, is sent the peer's
+Step = Generator[BytesLike, memoryview, Any]  # yields this party's message of a tick, is sent the peer's
 
 
 class Party(Interface):
@@ -151,7 +152,9 @@ def unpack(data: bytes | memoryview, count: int, bits: int) -> U64:
     return kernels.unpack(np.frombuffer(data, dtype=np.uint8), count, bits)
 
 
-def masked_difference(party: Party, share: U64, mask: U64, bits: int) -> Generator[bytes, bytes, U64]:
+def masked_difference(
+    party: Party, share: U64, mask: U64, bits: int
+) -> Generator[BytesLike, memoryview, U64]:
     """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits each way."""
     mine = reduce(share - mask, bits)
     theirs = yield pack(mine, bits)

@@ -63,21 +63,40 @@ class Meter:
         counters.bytes_sent += sent
         counters.bytes_received += received
         counters.rounds += int(sent + received > 0)
-        counters.frames_sent += int(sent > 0)
+
+    def record_frame(self) -> None:
+        self.counters[self._phase].frames_sent += 1
 
 
 class Channel(Protocol):
-    """The other party, as a protocol sees it."""
+    """The other party, as a program's execution sees it.
+
+    A tick is what both parties send each other at the same time. Its messages go out one by one, as they are
+    made, and travel while the party computes; they are taken one by one as well, when they are needed.
+    """
 
     meter: Meter
 
-    def exchange(self, outgoing: BytesLike, incoming_length: int) -> memoryview:
-        """One tick: send `outgoing` and receive exactly `incoming_length` bytes, at the same time.
+    def start_tick(self, outgoing_length: int, incoming_length: int) -> None:
+        """The next tick, of so many bytes each way; both parties start the same ones in the same order.
 
-        A direction of zero bytes sends no frame. Both parties call this for every tick, in the same order; it
-        counts as one round when either direction is not empty. The result is a fresh writable buffer, or an
-        empty one. Raises MPC-R004..R008.
+        It counts as one round unless both are zero. Bytes of earlier ticks may still be due to be received.
+        Raises RuntimeError when the tick before has not sent all that it announced.
         """
+        ...
+
+    def send(self, data: BytesLike) -> None:
+        """The next bytes of the tick started last. They must not change any more. Raises MPC-R004..R008, and
+        RuntimeError when they are more than it announced.
+        """
+        ...
+
+    def receive(self, length: int) -> memoryview:
+        """The next bytes, of one tick: a fresh writable buffer. Raises MPC-R004..R008."""
+        ...
+
+    def exchange(self, outgoing: BytesLike, incoming_length: int) -> memoryview:
+        """One whole tick: send `outgoing`, receive exactly `incoming_length` bytes. Raises MPC-R004..R008."""
         ...
 
     def synchronise(self) -> None:

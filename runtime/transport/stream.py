@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import time
+from collections import deque
 
 import numpy as np
 
@@ -20,10 +21,12 @@ from mpcc.runtime.transport.frame import (
     FrameHeader,
     FrameType,
 )
+from mpcc.runtime.transport.outbox import Outbox
 
 DEFAULT_TIMEOUT = 30.0  # seconds without a byte from, or to, the other party
 SLOWEST_RATE = 50_000.0  # bytes/s; bounds the time of one message from a peer that trickles it
 ABORT_LINGER = 1.0  # seconds an aborting party waits for the other to read why
+FRAME_BYTES = 1 << 16
 _EMPTY = memoryview(b"")
 _ERROR_CODE = re.compile(rb"MPC-[A-Z][0-9]{3}")
 
@@ -31,8 +34,10 @@ _ERROR_CODE = re.compile(rb"MPC-[A-Z][0-9]{3}")
 class StreamChannel:
     """Frames over a connected stream socket, which it owns. See `Channel` for the contract.
 
-    Sends and receives are driven together by one poll loop, so that large frames in both directions cannot
-    block each other. Every wait ends after `timeout` seconds without progress (MPC-R005).
+    A tick's messages are gathered into frames of at least `FRAME_BYTES`, but for the last: an error between
+    two of them can still be told. Sends and receives are driven together by one poll loop, so that large
+    frames in both directions cannot block each other. Every wait ends after `timeout` seconds without
+    progress (MPC-R005).
     """
 
     def __init__(self, connection: socket.socket, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -40,21 +45,64 @@ class StreamChannel:
         self.meter = Meter()
         self._socket = connection
         self._timeout = timeout
-        self._unsent: list[memoryview] = []
+        self._outbox = Outbox(connection)
         self._next_sent = 0
         self._next_received = 0
         self._open = True
+        self._unannounced: list[memoryview] = []  # of the tick's outgoing bytes, not yet in a frame
+        self._outgoing_due = 0  # bytes of the tick that are still to be handed over
+        self._incoming_due: deque[int] = deque()  # bytes still to be received, tick by tick
+        self._frame_due = 0  # bytes still to be received of a frame whose header was read
+
+    def start_tick(self, outgoing_length: int, incoming_length: int) -> None:
+        if self._outgoing_due:
+            raise RuntimeError(f"a tick ends {self._outgoing_due} bytes early")
+        self._outgoing_due = outgoing_length
+        if incoming_length:
+            self._incoming_due.append(incoming_length)
+        self.meter.record(outgoing_length, incoming_length)
+
+    def send(self, data: BytesLike) -> None:
+        view = byte_view(data)
+        if len(view) > self._outgoing_due:
+            raise RuntimeError(f"a tick sends {len(view)} bytes where {self._outgoing_due} are due")
+        self._outgoing_due -= len(view)
+        self._unannounced.append(view)
+        size = sum(map(len, self._unannounced))
+        if size and (size >= FRAME_BYTES or not self._outgoing_due):
+            self._queue(FrameType.DATA, *self._unannounced)
+            self._unannounced.clear()
+            self.meter.record_frame()
+            self._send_some()
+            self._outbox.leave()
+
+    def receive(self, length: int) -> memoryview:
+        if not length:
+            return _EMPTY
+        if not self._incoming_due or length > self._incoming_due[0]:
+            raise RuntimeError(f"{length} bytes are asked for that no tick announced")
+        buffer = np.empty(length, np.uint8).data
+        deadline = self._deadline(length)
+        filled = 0
+        while filled < length:
+            if not self._frame_due:
+                self._frame_due = self._data_frame(self._incoming_due[0], deadline)
+            part = min(length - filled, self._frame_due)
+            self._pump(buffer[filled : filled + part], deadline)
+            filled += part
+            self._frame_due -= part
+            self._incoming_due[0] -= part
+        if not self._incoming_due[0]:
+            self._incoming_due.popleft()
+        self._outbox.leave()
+        return buffer
 
     def exchange(self, outgoing: BytesLike, incoming_length: int) -> memoryview:
         payload = byte_view(outgoing)
-        received = _EMPTY
-        deadline = self._deadline(len(payload) + incoming_length)
-        if len(payload):
-            self._queue(FrameType.DATA, payload)
-        if incoming_length:
-            received = self._receive(FrameType.DATA, incoming_length, deadline)
-        self._flush(deadline)
-        self.meter.record(len(payload), incoming_length)
+        self.start_tick(len(payload), incoming_length)
+        self.send(payload)
+        received = self.receive(incoming_length)
+        self._flush(self._deadline(0))
         return received
 
     def synchronise(self) -> None:
@@ -65,8 +113,8 @@ class StreamChannel:
 
         Not counted. Raises MPC-R004..R008.
         """
-        deadline = self._deadline(len(payload) + maximum)
         self._queue(kind, memoryview(payload))
+        deadline = self._deadline(maximum)
         header = self._receive_header(kind, deadline)
         if header.length > maximum:
             raise _wrong_length(header.length, f"at most {maximum}")
@@ -84,7 +132,7 @@ class StreamChannel:
         if not self._open:
             return
         with contextlib.suppress(OSError, MpccError):
-            if not self._unsent:  # inside a half-sent frame the code would read as its payload
+            if not self._outbox:  # inside a half-sent frame the code would read as its payload
                 self._queue(FrameType.ABORT, memoryview(code.encode("ascii")))
                 self._flush(time.monotonic() + ABORT_LINGER)
             self._socket.shutdown(socket.SHUT_WR)
@@ -93,23 +141,24 @@ class StreamChannel:
 
     def close(self) -> None:
         self._open = False
+        self._outbox.close()
         self._socket.close()
 
     def _deadline(self, size: int) -> float:
-        return time.monotonic() + self._timeout + size / SLOWEST_RATE
+        """For `size` bytes to come, and all that is queued."""
+        return time.monotonic() + self._timeout + (size + self._outbox.size) / SLOWEST_RATE
 
-    def _queue(self, kind: FrameType, payload: memoryview) -> None:
-        header = FrameHeader(kind, self._next_sent % SEQUENCE_MODULUS, len(payload)).pack()
+    def _queue(self, kind: FrameType, *payload: memoryview) -> None:
+        header = FrameHeader(kind, self._next_sent % SEQUENCE_MODULUS, sum(map(len, payload))).pack()
         self._next_sent += 1
-        self._unsent.append(memoryview(header))
-        if len(payload):
-            self._unsent.append(payload)
+        self._outbox.put(memoryview(header), *payload)
 
-    def _receive(self, kind: FrameType, length: int, deadline: float) -> memoryview:
-        header = self._receive_header(kind, deadline)
-        if header.length != length:
-            raise _wrong_length(header.length, str(length))
-        return self._receive_body(length, deadline)
+    def _data_frame(self, most: int, deadline: float) -> int:
+        """Length of the next frame of a tick of which `most` bytes are due."""
+        length = self._receive_header(FrameType.DATA, deadline).length
+        if not 0 < length <= most:
+            raise _wrong_length(length, f"at most {most}")
+        return length
 
     def _receive_header(self, kind: FrameType, deadline: float) -> FrameHeader:
         header = self._parse_header(deadline)
@@ -141,16 +190,19 @@ class StreamChannel:
         return buffer
 
     def _flush(self, deadline: float) -> None:
-        if self._unsent:
+        if self._outbox:
             self._pump(_EMPTY, deadline, until_sent=True)
 
     def _pump(self, incoming: memoryview, deadline: float, until_sent: bool = False) -> None:
         """Send what is queued and fill `incoming`; return when it is full (and, if asked, all is sent)."""
+        self._outbox.enter()
         idle_deadline = time.monotonic() + self._timeout
-        while len(incoming) or (until_sent and self._unsent):
+        while len(incoming) or (until_sent and self._outbox):
             sent = self._send_some()
             received = self._receive_some(incoming) if len(incoming) else 0
             incoming = incoming[received:]
+            if not len(incoming) and not until_sent:
+                return
             now = time.monotonic()
             if sent or received:
                 idle_deadline = now + self._timeout
@@ -166,26 +218,15 @@ class StreamChannel:
         if seconds <= 0:
             return False
         poller = select.poll()
-        events = (select.POLLIN if reading else 0) | (select.POLLOUT if self._unsent else 0)
+        events = (select.POLLIN if reading else 0) | (select.POLLOUT if self._outbox else 0)
         poller.register(self._socket, events)
         return bool(poller.poll(seconds * 1000))
 
     def _send_some(self) -> int:
-        if not self._unsent:
-            return 0
         try:
-            sent = total = self._socket.sendmsg(self._unsent)
-        except BlockingIOError:
-            return 0
+            return self._outbox.push()
         except OSError:
             raise self._find_abort() from None
-        while sent:
-            taken = min(sent, len(self._unsent[0]))
-            self._unsent[0] = self._unsent[0][taken:]
-            sent -= taken
-            if not len(self._unsent[0]):
-                self._unsent.pop(0)
-        return total
 
     def _receive_some(self, buffer: memoryview) -> int:
         try:
@@ -200,9 +241,10 @@ class StreamChannel:
 
     def _find_abort(self) -> MpccError:
         """After a failed send: the peer's error code if it left one, else that the connection is lost."""
-        self._unsent.clear()
+        self._outbox.clear()
         deadline = time.monotonic() + ABORT_LINGER
         try:
+            self._skip(self._frame_due, deadline)
             while True:
                 header = self._parse_header(deadline)
                 if header.type is FrameType.ABORT:

@@ -41,3 +41,14 @@ def test_what_starts_finishes_after_its_ticks() -> None:
 
 def test_an_empty_program_needs_no_exchange() -> None:
     assert len(schedule(parse('program "t" share {\n}\n'), ticks)) == 1
+
+
+def test_messages_come_before_what_they_do_not_need() -> None:
+    text = TEXT.replace("%s = add", "%r = open_masked %s {bits = 30} : masked<30, 0, 4>\n  %s = add")
+    lines = text.splitlines()
+    last = next(i for i, line in enumerate(lines) if "%r =" in line)
+    lines[last], lines[last + 1] = lines[last + 1], lines[last]  # %r opens the sum
+    lines.insert(last, "  %z = add %q, %q : share<30, 0, 4>")
+    plan = schedule(parse("\n".join(lines)), ticks)
+    assert [o.result.name for o in plan[1].started] == ["l", "q", "o", "z"]
+    assert [o.result.name for o in plan[3].started] == ["p", "n", "s", "r"]

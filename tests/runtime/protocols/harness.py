@@ -18,8 +18,10 @@ from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.dealer import Dealing
-from mpcc.runtime.interpreter import Interpreter, Measured
+from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.profile import OperationTime, by_operation
 from mpcc.runtime.protocols import protocols
+from mpcc.runtime.transport.channel import BytesLike
 
 SEEDS = (bytes(range(16)), bytes(range(16, 32)))
 MASK_SEED = b"weight-mask-seed"
@@ -35,7 +37,7 @@ class Run:
     transcripts: tuple[list[bytes], list[bytes]]
     payload_bytes: int
     setup: bytes
-    measured: tuple[dict[str, Measured], dict[str, Measured]]
+    times: tuple[dict[str, OperationTime], dict[str, OperationTime]]
 
 
 Arrays = dict[str, np.ndarray] | Callable[[Operation], np.ndarray]
@@ -72,39 +74,72 @@ class Prepared:
         parties[1].prepare(pieces)
         outputs, transcripts = run_both(parties)
         sent = (sum(map(len, transcripts[0])), sum(map(len, transcripts[1])))
-        measured = (parties[0].measured, parties[1].measured)
+        times = (by_operation(parties[0].recorder.spans()), by_operation(parties[1].recorder.spans()))
         return Run(
-            outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, b"".join(pieces), measured
+            outputs, sent, len(transcripts[0]), transcripts, self.payload_bytes, b"".join(pieces), times
         )
 
 
 Learned = dict[str, np.ndarray]
 
 
+class MemoryWire:
+    """One party's end of a wire that keeps what it sent, tick by tick."""
+
+    def __init__(self, outgoing: queue.Queue[bytes], incoming: queue.Queue[bytes]) -> None:
+        self._outgoing, self._incoming = outgoing, incoming
+        self._rest = b""
+        self._lengths: list[tuple[int, int]] = []
+        self._received = 0
+        self._parts: list[list[bytes]] = []
+
+    @classmethod
+    def pair(cls) -> tuple[MemoryWire, MemoryWire]:
+        one, other = queue.Queue[bytes](), queue.Queue[bytes]()
+        return cls(one, other), cls(other, one)
+
+    @property
+    def ticks(self) -> list[bytes]:
+        """What was sent. The whole of what the program states, in both directions."""
+        sent = [b"".join(parts) for parts in self._parts]
+        assert [len(tick) for tick in sent] == [length for length, _ in self._lengths]
+        assert self._received == sum(length for _, length in self._lengths)
+        return sent
+
+    def start_tick(self, outgoing_length: int, incoming_length: int) -> None:
+        self._lengths.append((outgoing_length, incoming_length))
+        self._parts.append([])
+
+    def send(self, data: BytesLike) -> None:
+        self._parts[-1].append(bytes(data))
+        self._outgoing.put(bytes(data))
+
+    def receive(self, length: int) -> memoryview:
+        self._received += length
+        while len(self._rest) < length:
+            part = self._incoming.get(timeout=60)
+            assert part, "the other party failed"
+            self._rest += part
+        taken, self._rest = self._rest[:length], self._rest[length:]
+        return memoryview(bytearray(taken))
+
+    def hang_up(self) -> None:
+        self._outgoing.put(b"")
+
+
 def run_both(
     parties: list[Interpreter],
 ) -> tuple[tuple[Learned, Learned], tuple[list[bytes], list[bytes]]]:
     """Runs two interpreters against each other: what each learns, and what each sent, tick by tick."""
-    queues: tuple[queue.Queue[bytes], queue.Queue[bytes]] = (queue.Queue(), queue.Queue())
-    transcripts: tuple[list[bytes], list[bytes]] = ([], [])
+    wires = MemoryWire.pair()
     results: list[Learned | BaseException] = [{}, {}]
-
-    def exchange(index: int) -> Callable[[bytes, int], bytes]:
-        def call(outgoing: bytes, expected: int) -> bytes:
-            transcripts[index].append(outgoing)
-            queues[index].put(outgoing)
-            received = queues[1 - index].get(timeout=60)
-            assert len(received) == expected
-            return received
-
-        return call
 
     def work(index: int) -> None:
         try:
-            results[index] = parties[index].run(exchange(index))
+            results[index] = parties[index].run(wires[index])
         except BaseException as error:
             results[index] = error
-            queues[index].put(b"")
+            wires[index].hang_up()
 
     threads = [threading.Thread(target=work, args=(i,)) for i in (0, 1)]
     for thread in threads:
@@ -114,7 +149,7 @@ def run_both(
     for result in results:
         if isinstance(result, BaseException):
             raise result
-    return (results[0], results[1]), transcripts  # type: ignore[return-value]
+    return (results[0], results[1]), (wires[0].ticks, wires[1].ticks)  # type: ignore[return-value]
 
 
 def encoded(arrays: Arrays, operation: Operation) -> np.ndarray:

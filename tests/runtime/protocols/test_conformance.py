@@ -34,9 +34,8 @@ def examine(kind: str, c: Choices) -> None:
         if operation.kind not in protocols:
             continue
         messages = protocols[operation.kind].messages(operation)
-        for measured in run.measured:
-            own = measured[operation.result.name]
-            assert (own.rounds, own.bytes) == (len(messages), sum(map(sum, messages)))
+        for times in run.times:
+            assert times[operation.result.name].bytes == sum(map(sum, messages))
     assert run.payload_bytes == sum(plan.correction_bytes(o) for o in program.operations)
 
 

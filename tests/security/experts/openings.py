@@ -53,11 +53,13 @@ class Messages:
                     if operation.kind == "serve" and party.index == 0:
                         self.learned[key] = (stop.value.data, integer(operation.attributes, "bits"))
                     return stop.value
-                self.sent[party.index][key] = message
+                self.sent[party.index][key] = bytes(message)
                 self.operations[key] = operation
                 received, tick = (yield message), tick + 1
                 if operation.kind == "truncate":
-                    bits = elements(operation, 0, received)[0] ^ top_bits(operation, party, operands[0])
+                    bits = elements(operation, 0, bytes(received))[0] ^ top_bits(
+                        operation, party, operands[0]
+                    )
                     self.learned[(*key[:2], party.index)] = (bits, 1)
 
         return type(original.__name__, (original,), {"run": classmethod(run)})
