@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mpcc.compiler.evaluate import evaluate, in_double
+from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
 from mpcc.compiler.frontend.imported import Imported, InputSpec
 from mpcc.ir.diagnostics import MpccError
@@ -165,7 +165,7 @@ def calibrate(
     values after them are others, too: then all are computed with these. Raises MpccError MPC-F040 when a
     sample lacks an input or has a wrong shape, or a value is not finite.
     """
-    result, imported = Calibration(), replace(imported, program=in_double(imported.program))
+    result = Calibration()
     if samples is None:
         samples = generate_samples(imported.inputs, seed)
         result.warnings = (
@@ -195,29 +195,35 @@ def _measure(
     result: Calibration,
     replaced: Mapping[str, Approximation] | None,
 ) -> None:
-    def observe(operation: Operation, operands: list[np.ndarray], y: np.ndarray) -> None:
-        measure_internals(result, operation, operands)
-        if operation.kind in _CLAIMS:
-            share = 1.0 - float(y.sum()) / max(1.0, float(operands[0].sum()))
-            result.add_dropped(operation.result.name, share)
+    """Values are dropped as soon as they are measured: those between tokens would fill the memory."""
 
-    values = evaluate(imported.program, arrays, observe=observe, replaced=replaced)
-    constants = {o.result for o in imported.program.operations if o.kind == "constant"}
-    for value, computed in values.items():
-        if value in constants and result.samples:  # the first sample has told
-            continue
-        data = known.get(value.name, computed)
+    def add(name: str, computed: np.ndarray) -> None:
+        data = known.pop(name, computed)
         if data.size == 0 or data.dtype.kind == "b":
-            continue
+            return
         if not np.all(np.isfinite(data)):
             data = computed  # onnxruntime has NaN where a guarded softmax has a fully masked row
         if not np.all(np.isfinite(data)):
             raise MpccError(
                 "MPC-F040",
-                f"value '{value.name}' is not finite on a calibration sample",
+                f"value '{name}' is not finite on a calibration sample",
                 remedy="check the sample and the model's weights",
             )
-        result.add_range(value.name, float(data.min()), float(data.max()))
+        result.add_range(name, float(data.min()), float(data.max()))
+
+    def observe(operation: Operation, operands: list[np.ndarray], y: np.ndarray) -> None:
+        measure_internals(result, operation, operands)
+        if operation.kind in _CLAIMS:
+            share = 1.0 - float(y.sum()) / max(1.0, float(operands[0].sum()))
+            result.add_dropped(operation.result.name, share)
+        add(operation.result.name, y)
+
+    for operation in imported.program.operations:
+        if operation.kind == "input":
+            add(operation.result.name, arrays[str(operation.attributes["name"])])
+        elif operation.kind == "constant" and not result.samples:  # the first sample tells
+            add(operation.result.name, imported.program.constants[str(operation.attributes["name"])])
+    evaluate(imported.program, arrays, observe=observe, keep_all=False, replaced=replaced)
 
 
 def measure_internals(result: Calibration, operation: Operation, operands: list[np.ndarray]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import gc
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -26,6 +26,7 @@ from mpcc.compiler.cost.network import NETWORKS, Network
 from mpcc.compiler.cost.report import predict
 from mpcc.compiler.distilled import distilled_for, warnings
 from mpcc.compiler.frontend import import_model
+from mpcc.compiler.frontend.apart import weights_apart
 from mpcc.compiler.frontend.check import check_against_onnxruntime
 from mpcc.compiler.frontend.imported import Imported
 from mpcc.compiler.samples import split_samples
@@ -36,6 +37,7 @@ from mpcc.passes.approximations.parse import BEST
 from mpcc.passes.experts.expand import expand_experts
 from mpcc.passes.lower import Formats
 from mpcc.passes.pipeline import Lower, pipeline, run
+from mpcc.runtime.program_folder import file_sha256
 
 IMPORT_TOLERANCE = (
     1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
@@ -72,6 +74,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     wanted = uses(request.preset, request.approximations)
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
+    gc.collect()  # the model's graph refers to itself: it would stay, with a copy of the weights
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     given = Calibration.from_json(request.ranges.read_text(encoding="utf-8")) if request.ranges else None
     experts = choose_experts(
@@ -80,15 +83,17 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     computed = _with_layouts(imported, experts)
     if experts:
         dumps.append(("experts", computed.program))
-    tell("calibrating")
-    samples = split_samples(imported.inputs, request.samples) if request.samples else None
-    calibration = given or _calibration(request, imported, computed, samples, wanted, progress)
-    ranges, internals = widened(calibration, request.formats.safety)
-    tell("choosing")
-    probes = Probes(computed.program, ranges, internals, request.formats, request.network)
-    inputs = samples or generate_samples(imported.inputs, seed=0)
-    judge = Judge(computed, request.model, inputs, probes, wanted, request.max_error, calibration.chosen)
-    choices = judge.choices()
+    with weights_apart(request.model) as model:
+        tell("calibrating")
+        samples = split_samples(imported.inputs, request.samples) if request.samples else None
+        calibration = given or _calibration(model, imported, computed, samples, wanted, progress)
+        ranges, internals = widened(calibration, request.formats.safety)
+        tell("choosing")
+        probes = Probes(computed.program, ranges, internals, request.formats, request.network)
+        inputs = samples or generate_samples(imported.inputs, seed=0)
+        judge = Judge(computed, model, inputs, probes, wanted, request.max_error, calibration.chosen)
+        choices = judge.choices()
+        trained_with = distilled_for(model)
     tell("lowering")
     reveals = {o.name: o.reveal.replace("both", "public") for o in imported.outputs}
     lowering = Lower(ranges, internals, reveals, request.formats, plan=choices.plan)
@@ -106,7 +111,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
         cost=cost,
         prediction=predict(program, cost, request.network),
         options=_options(request),
-        model_sha256=hashlib.sha256(request.model.read_bytes()).hexdigest(),
+        model_sha256=file_sha256(request.model),
         model_path=str(request.model.absolute()),
         shares=lowering.shares,
         approximations=record(choices, request.network),
@@ -114,7 +119,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     )
     _write(compiled, request.output)
     kinds = {c.node.kind for c in choices.choices}
-    replaced = warnings(wanted.serving(kinds), distilled_for(request.model))
+    replaced = warnings(wanted.serving(kinds), trained_with)
     idle = unused(request.approximations, kinds)
     for warning in (*imported.recognised.warnings, *calibration.warnings, *replaced, *idle):
         tell(f"warning: {warning}")
@@ -146,7 +151,7 @@ def _with_layouts(imported: Imported, choices: Sequence[ExpertsChoice]) -> Impor
 
 
 def _calibration(
-    request: Request,
+    model: Path,
     imported: Imported,
     computed: Imported,
     samples: list[dict[str, np.ndarray]] | None,
@@ -154,9 +159,9 @@ def _calibration(
     progress: Progress,
 ) -> Calibration:
     replaced = wanted.replaced(computed.program)
-    calibration = calibrate(computed, request.model, samples, progress=progress, replaced=replaced)
+    calibration = calibrate(computed, model, samples, progress=progress, replaced=replaced)
     if samples:
-        error = check_against_onnxruntime(imported, request.model, samples[0])
+        error = check_against_onnxruntime(imported, model, samples[0])
         outputs = [calibration.ranges[v.name] for v in imported.program.outputs.values()]
         magnitude = max((high - low for low, high in outputs), default=1.0)
         if not error <= IMPORT_TOLERANCE * max(1.0, magnitude):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.softmax import SoftmaxForm
 
 Observer = Callable[[Operation, list[np.ndarray], np.ndarray], None]
-LARGE = 1 << 20  # elements of a constant: a mixture's weights have hundreds of millions
+LARGE = 1 << 12  # elements of a constant: a model's weights have hundreds of millions
 
 
 def evaluate(
@@ -70,12 +69,3 @@ def evaluate(
 
 def _double(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64, copy=False) if array.dtype.kind == "f" else array
-
-
-def in_double(program: Program) -> Program:
-    """With its constants in float64, which several evaluations then need not convert."""
-    constants = {
-        name: array.astype(np.float64) if array.dtype.kind == "f" else array
-        for name, array in program.constants.items()
-    }
-    return replace(program, constants=constants)

@@ -14,6 +14,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-C010": "the output folder exists and is not empty",
     "MPC-C011": "the program folder cannot be written",
     "MPC-C012": "the compiled program's error is larger than --max-error",
+    "MPC-C013": "the model's weights cannot be written to a temporary folder",
     "MPC-C015": "--moe dispatch has no capacity",
     "MPC-C016": "--moe-capacity is given without --moe dispatch",
     "MPC-C017": "--moe-capacity is no positive capacity",

@@ -8,7 +8,8 @@ weights.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from mpcc.runtime.protocols.base import ring_type
 from mpcc.runtime.protocols.linear import weight_pieces
 from mpcc.runtime.protocols.local import moves_mask
 from mpcc.runtime.ring import U64
-from mpcc.runtime.store import SEED_BYTES, SESSION_ID_BYTES
+from mpcc.runtime.session_file import SEED_BYTES, SESSION_ID_BYTES
 from mpcc.runtime.store_writer import write_pair
 
 Progress = Callable[[int, int], None]
@@ -49,28 +50,45 @@ class Dealing:
     def weight_mask(self, operation: Operation) -> Iterator[U64]:
         return weight_mask(self._weight_mask_seed, operation)
 
-    def corrections(self, operations: list[Operation]) -> Iterator[bytes]:
+    def corrections(self, operations: list[Operation]) -> Iterator[memoryview]:
+        """Party 1's payload, a piece for each derived slot. Masks are kept up to their last use."""
         masks: dict[str, U64 | None] = {}
-        for operation in operations:
-            protocol, name = protocols[operation.kind], operation.result.name
-            operand_masks = [masks.get(v.name) for v in operation.operands]
-            if moves_mask(operation):
-                known = [mask.view(np.int64) for mask in operand_masks if mask is not None]
-                masks[name] = np.ascontiguousarray(protocol.plain(operation, known)).view(np.uint64)
-                continue
-            slots = protocol.slots(operation)
-            drawn: dict[str, Part] = {}
-            for slot in slots:
-                if slot.role is Role.UNIFORM:
-                    parts = [slot.expand(seed, name) for seed in self._seeds]
-                    drawn[slot.name] = slot.combine(*parts)
-                elif slot.role is not Role.DERIVED:
-                    drawn[slot.name] = slot.expand(self._seeds[0 if slot.role is Role.PARTY0 else 1], name)
-            dealt = protocol.deal(operation, drawn, operand_masks, self)
-            masks[name] = dealt.mask
-            for slot in slots:
-                if slot.role is Role.DERIVED:
-                    yield slot.correct(dealt.derived[slot.name], slot.expand(self._seeds[0], name))
+        last_use = {value.name: i for i, o in enumerate(operations) for value in o.operands}
+        for i, operation in enumerate(operations):
+            name = operation.result.name
+            masks[name] = yield from self._deal(operation, [masks.get(v.name) for v in operation.operands])
+            for value in (*operation.operands, operation.result):
+                if last_use.get(value.name, i) == i:
+                    masks.pop(value.name, None)
+
+    def _deal(self, operation: Operation, masks: list[U64 | None]) -> Generator[memoryview, None, U64 | None]:
+        """One operation's pieces; returns its result's mask."""
+        protocol, name = protocols[operation.kind], operation.result.name
+        if moves_mask(operation):
+            known = [mask.view(np.int64) for mask in masks if mask is not None]
+            return np.ascontiguousarray(protocol.plain(operation, known)).view(np.uint64)
+        slots = protocol.slots(operation)
+        drawn: dict[str, Part] = {}
+        for slot in slots:
+            if slot.role is Role.UNIFORM:
+                parts = [slot.expand(seed, name) for seed in self._seeds]
+                drawn[slot.name] = slot.combine(*parts)
+            elif slot.role is not Role.DERIVED:
+                drawn[slot.name] = slot.expand(self._seeds[0 if slot.role is Role.PARTY0 else 1], name)
+        dealt = protocol.deal(operation, drawn, masks, self)
+        for slot in slots:
+            if slot.role is Role.DERIVED:
+                yield slot.correct(dealt.derived.pop(slot.name), slot.expand(self._seeds[0], name))
+        return dealt.mask
+
+
+def one_ahead(items: Iterator[memoryview]) -> Iterator[memoryview]:
+    """The items, each made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1, "dealing") as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress) -> None:
@@ -91,7 +109,7 @@ def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress
     weight_mask_seed = secrets.token_bytes(SEED_BYTES)
     done = 0
 
-    def counted(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    def counted(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
         nonlocal done
         for piece in pieces:
             yield piece
@@ -106,6 +124,5 @@ def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress
             session_id = secrets.token_bytes(SESSION_ID_BYTES)
             seeds = (secrets.token_bytes(SEED_BYTES), secrets.token_bytes(SEED_BYTES))
             writer0.add(session_id, seeds[0], [])
-            writer1.add(
-                session_id, seeds[1], counted(Dealing(seeds, weight_mask_seed).corrections(operations))
-            )
+            pieces = Dealing(seeds, weight_mask_seed).corrections(operations)
+            writer1.add(session_id, seeds[1], counted(one_ahead(pieces)))

@@ -27,10 +27,13 @@ DEALER_COMMAND = (sys.executable, "-m", "mpcc.runtime.dealer_main")
 
 @dataclass(frozen=True)
 class LocalRun:
-    """`report` is R.json; with several sessions, that of the session with the median online time."""
+    """`report` is R.json, `parties` are the reports of party 0 and 1 that it was made of; with several
+    sessions, those of the session with the median online time.
+    """
 
     outputs: Arrays
     report: Report
+    parties: tuple[Report, Report]
 
 
 def run_local(
@@ -42,10 +45,12 @@ def run_local(
     report_path: Path | None = None,
     sessions: int = 1,
     timeout: float = DEFAULT_TIMEOUT,
+    profile: bool = False,
     dealer_command: Sequence[str] = DEALER_COMMAND,
 ) -> LocalRun:
     """Deal into a temporary store, then run the program on the input once per session.
 
+    With `profile` the parties' reports have the spans of their online phase.
     Raises MpccError: problems of the program, the input or the outputs before anything starts, later what the
     processes report. No process and no file of the store is left behind.
     """
@@ -64,23 +69,24 @@ def run_local(
             if inputs[party]:
                 np.savez(folder / f"input{party}.npz", **{spec.name: arrays[spec.name] for spec in specs})  # type: ignore[arg-type]
         seconds = _deal(program, folder / "store", sessions, dealer_command, events)
-        reports = []
+        runs = []
         for _ in range(sessions):
-            server, client = _run_parties(program, folder, inputs, timeout, events)
-            reports.append(merge_reports(server, client, seconds / sessions, manifest.get("predicted", {})))
+            parties = _run_parties(program, folder, inputs, timeout, profile, events)
+            report = merge_reports(*parties, seconds / sessions, manifest.get("predicted", {}))
+            runs.append((report, parties))
         outputs = {}
         for party in (0, 1):
             with np.load(folder / f"output{party}.npz") as archive:
                 outputs.update(archive)
-    first = reports[0]["bytes"]["offline"]  # the weight differences are sent once for a store
-    reports.sort(key=lambda report: float(report["seconds"]["online"]))
-    report = reports[len(reports) // 2]
+    first = runs[0][0]["bytes"]["offline"]  # the weight differences are sent once for a store
+    runs.sort(key=lambda run: float(run[0]["seconds"]["online"]))
+    report, parties = runs[len(runs) // 2]
     report["bytes"]["offline"] = first
     if output_path:
         write_outputs(output_path, outputs)
     if report_path:
         write_report(report_path, report)
-    return LocalRun(outputs, report)
+    return LocalRun(outputs, report, parties)
 
 
 def _deal(program: Path, store: Path, sessions: int, command: Sequence[str], events: Events) -> float:
@@ -92,7 +98,7 @@ def _deal(program: Path, store: Path, sessions: int, command: Sequence[str], eve
 
 
 def _run_parties(
-    program: Path, folder: Path, inputs: list[Path | None], timeout: float, events: Events
+    program: Path, folder: Path, inputs: list[Path | None], timeout: float, profile: bool, events: Events
 ) -> tuple[Report, Report]:
     reports = [folder / "party0.json", folder / "party1.json"]
 
@@ -111,6 +117,7 @@ def _run_parties(
             str(reports[party]),
             "--timeout",
             str(timeout),
+            *(("--profile",) if profile else ()),
             "--events",
         ]
 

@@ -30,6 +30,9 @@ _timeout = click.option(
     help="Seconds to wait for the other party before giving up.",
 )
 _report = click.option("--report", type=_PATH, help="Write this party's counters to a JSON file.")
+_profile = click.option(
+    "--profile", is_flag=True, hidden=True, help="With --report: the spans of the online phase, too."
+)
 
 
 @click.command(help="Party 0, the server: holds the weights and waits for the client.")
@@ -41,6 +44,7 @@ _report = click.option("--report", type=_PATH, help="Write this party's counters
 @click.option("--once/--serve", default=True, help="Serve one client, or one after the other.")
 @_timeout
 @_report
+@_profile
 @events_option
 def _server_command(**options: Any) -> dict[str, Any]:
     return options
@@ -53,6 +57,7 @@ def _server_command(**options: Any) -> dict[str, Any]:
 @click.option("--output", type=_PATH, required=True, help="Where to write the outputs (.npz).")
 @_timeout
 @_report
+@_profile
 @events_option
 def _client_command(**options: Any) -> dict[str, Any]:
     return options
@@ -75,8 +80,10 @@ def main(folder: Path, arguments: list[str], executor: Executor | None = None) -
 
 
 def _interpreter() -> Executor:
-    from mpcc.runtime.executor import execute  # here: --help needs no interpreter
+    from mpcc.runtime import kernels  # here: --help needs no interpreter
+    from mpcc.runtime.executor import execute
 
+    kernels.keep_memory()
     return execute
 
 
@@ -102,7 +109,7 @@ def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> 
                 continue
             if options["output"]:
                 write_outputs(options["output"], result.outputs)
-            _report_session(0, result, options["report"], events)
+            _report_session(0, result, options, events)
             if once:
                 return
     events.tell("exhausted", "every session of the store has been used")
@@ -131,12 +138,12 @@ def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> No
     result = run_session(program, channel, store, executor, arrays, _progress(events))
     refuse_exceeded(result.exceeded)  # after the session's end: the other party must not see it fail
     write_outputs(options["output"], result.outputs)
-    _report_session(1, result, options["report"], events)
+    _report_session(1, result, options, events)
 
 
-def _report_session(party: int, result: SessionResult, path: Path | None, events: Events) -> None:
-    if path:
-        write_report(path, party_report(party, result))
+def _report_session(party: int, result: SessionResult, options: dict[str, Any], events: Events) -> None:
+    if options["report"]:
+        write_report(options["report"], party_report(party, result, options["profile"]))
     online = result.online
     events.tell(
         "done",

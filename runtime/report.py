@@ -9,13 +9,18 @@ from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.atomic_file import atomic_file
+from mpcc.runtime.peak_memory import peak_memory_bytes
+from mpcc.runtime.profile import Activity, Span
 from mpcc.runtime.session import SessionResult
 
 Report = dict[str, Any]
+MICROSECONDS = 1e6  # in a second
 
 
-def party_report(party: int, result: SessionResult) -> Report:
-    """What one party can tell of a session; counts are in bytes, times in seconds."""
+def party_report(party: int, result: SessionResult, profile: bool = False) -> Report:
+    """What one party can tell of a session; counts are in bytes, times in seconds. With `profile` it has the
+    spans of the online phase, too. `peak_memory_bytes` is the process's up to now.
+    """
     return {
         "party": party,
         "session": result.session_id.hex(),
@@ -23,14 +28,47 @@ def party_report(party: int, result: SessionResult) -> Report:
         "setup": asdict(result.setup),
         "online": asdict(result.online),
         "operations": [asdict(operation) for operation in result.operations],
+        "peak_memory_bytes": peak_memory_bytes(),
+        **({"spans": span_columns(result.spans)} if profile else {}),
     }
+
+
+def span_columns(spans: list[Span]) -> Report:
+    """Spans as one list a column, operations and activities as indices, times in whole microseconds.
+
+    A span ends where the next one starts, the last one at `end`.
+    """
+    operations = {name: index for index, name in enumerate(dict.fromkeys(s.operation for s in spans))}
+    activities = list(Activity)
+    return {
+        "operations": list(operations),
+        "activities": activities,
+        "operation": [operations[s.operation] for s in spans],
+        "activity": [activities.index(s.activity) for s in spans],
+        "start": [round(s.start * MICROSECONDS) for s in spans],
+        "bytes": [s.bytes for s in spans],
+        "end": round(spans[-1].end * MICROSECONDS) if spans else 0,
+    }
+
+
+def read_spans(columns: Report) -> list[Span]:
+    """What `span_columns` made, to the microsecond."""
+    starts = [start / MICROSECONDS for start in columns["start"]]
+    ends = [*starts[1:], columns["end"] / MICROSECONDS][: len(starts)]
+    return [
+        Span(columns["operations"][operation], Activity(columns["activities"][activity]), start, end, size)
+        for operation, activity, start, end, size in zip(
+            columns["operation"], columns["activity"], starts, ends, columns["bytes"], strict=True
+        )
+    ]
 
 
 def merge_reports(party0: Report, party1: Report, dealing_seconds: float, predicted: Report) -> Report:
     """R.json of the command line's contract. `predicted` comes from the manifest, in the same shape.
 
     Offline time is that of dealing one session and of its set-up; the dealt bytes are the corrections, seeds
-    not counted. An operation's rounds, bytes (both directions) and seconds are as party 1 saw them.
+    not counted. An operation's rounds, bytes (both directions) and seconds are as party 1 saw them. Memory is
+    the peak of each party's process, in bytes.
     """
     setup_seconds = max(party["setup"]["seconds"] for party in (party0, party1))
     return {
@@ -50,6 +88,7 @@ def merge_reports(party0: Report, party1: Report, dealing_seconds: float, predic
                 "setup_party0_to_party1": party0["setup"]["bytes_sent"],
             },
         },
+        "memory": {f"party{index}": p["peak_memory_bytes"] for index, p in enumerate((party0, party1))},
         "predicted": predicted,
         "operations": party1["operations"],
         "error": {},

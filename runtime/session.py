@@ -15,7 +15,8 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime.profile import Span
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.store import SESSION_ID_BYTES, Session, Store
+from mpcc.runtime.session_file import SESSION_ID_BYTES
+from mpcc.runtime.store import Session, Store
 from mpcc.runtime.transport.channel import Channel, Counters
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel

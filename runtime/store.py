@@ -1,8 +1,7 @@
 """One-time correlation stores on disk: one folder per party, an index, and one file per session.
 
 Correlations are one-time pads, so a session is marked used, durably, before a byte of it is read, and its
-file is removed once it is open. A session file is a 128-byte header (format, program hash, session id, seed,
-payload length, SHA-256 of payload and header) and the payload: party 1's corrections, nothing for party 0.
+file is removed once it is open. What it holds is checked before it is used: see `session_file`.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import mmap
 import os
-import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,16 +18,10 @@ from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.atomic_file import atomic_file
+from mpcc.runtime.session_file import Payload, open_session
 
-INDEX_FORMAT = 1
-SEED_BYTES = 16
-SESSION_ID_BYTES = 16
+INDEX_FORMAT = 2  # that of the session files included
 INDEX_NAME = "index.json"
-_MAGIC = b"mpccses1"
-_FIELDS = struct.Struct("<8s32s16s16sQ")
-_DIGEST_BYTES = 32
-SESSION_HEADER_BYTES = 128  # keeps the payload aligned to cache lines
-_NEXT_SESSION = "start both parties again for the next session, or copy the store again, completely"
 _DEAL_AGAIN = "deal new sessions for this program: mpcc deal PROG --sessions N -o STORE"
 
 
@@ -44,14 +35,9 @@ class Session:
 
     id: bytes
     seed: bytes
-    payload: memoryview
+    payload: Payload
     weight_mask_seed: bytes | None
     folder: Path | None = None
-
-
-def session_header(program_hash: str, session_id: bytes, seed: bytes, payload_length: int) -> bytes:
-    """The header's fields without their digest, 80 bytes."""
-    return _FIELDS.pack(_MAGIC, bytes.fromhex(program_hash), session_id, seed, payload_length)
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -101,9 +87,10 @@ class Store:
         return [bytes.fromhex(session["id"]) for session in sessions if not session["used"]]
 
     def take(self, session_id: bytes) -> Session:
-        """Mark the session used, then open, check and remove its file.
+        """Mark the session used, then open its file, check its head and remove it.
 
-        Raises MPC-S007, MPC-S008 (damaged: the session stays used), MPC-S009 (used already), MPC-S011.
+        Raises MPC-S007, MPC-S008 (damaged: the session stays used; also while the payload is read),
+        MPC-S009 (used already), MPC-S011.
         """
         with self._locked():
             index = read_index(self._folder)
@@ -126,9 +113,8 @@ class Store:
                     remedy="make the store writable; without the mark its sessions must not be used",
                 ) from None
         path = self._folder / entry["file"]
-        contents = _map_file(path)
-        seed, payload = self._checked(contents, session_id, path)
-        path.unlink()  # the pages live on in the map; nothing on disk can be used again
+        seed, payload = open_session(path, self._program_hash, session_id)
+        path.unlink()  # the open file lives on; nothing on disk can be used again
         mask_seed = index.get("weight_mask_seed")
         return Session(
             session_id, seed, payload, bytes.fromhex(mask_seed) if mask_seed else None, self._folder
@@ -152,23 +138,6 @@ class Store:
                 "MPC-S004", "the store was dealt for other weights", where=where, remedy=_DEAL_AGAIN
             )
 
-    def _checked(self, contents: memoryview, session_id: bytes, path: Path) -> tuple[bytes, memoryview]:
-        fields = contents[: _FIELDS.size]
-        digest = contents[_FIELDS.size : _FIELDS.size + _DIGEST_BYTES]
-        payload = contents[SESSION_HEADER_BYTES:]
-        seed = bytes(_FIELDS.unpack(fields)[3])
-        expected = session_header(self._program_hash, session_id, seed, len(payload))
-        computed = hashlib.sha256(payload)
-        computed.update(expected)
-        if fields != expected or computed.digest() != digest:
-            raise MpccError(
-                "MPC-S008",
-                "the session's file is damaged, truncated or of another store; the session is used up",
-                where=str(path),
-                remedy=_NEXT_SESSION,
-            )
-        return seed, payload
-
     @contextmanager
     def _locked(self) -> Iterator[None]:
         descriptor = os.open(self._folder, os.O_RDONLY)
@@ -177,22 +146,6 @@ class Store:
             yield
         finally:
             os.close(descriptor)
-
-
-def _map_file(path: Path) -> memoryview:
-    try:
-        with path.open("rb") as file:
-            contents = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    except (OSError, ValueError):
-        contents = memoryview(b"")
-    if len(contents) < SESSION_HEADER_BYTES:
-        raise MpccError(
-            "MPC-S007",
-            "the session's file is missing or truncated; the session is used up",
-            where=str(path),
-            remedy=_NEXT_SESSION,
-        )
-    return contents
 
 
 def _index_digest(index: dict[str, Any]) -> str:

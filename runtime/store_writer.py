@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -12,15 +11,9 @@ from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.atomic_file import sync_folder
-from mpcc.runtime.store import (
-    INDEX_FORMAT,
-    SEED_BYTES,
-    SESSION_HEADER_BYTES,
-    SESSION_ID_BYTES,
-    session_header,
-    write_index,
-)
-from mpcc.runtime.transport.channel import BytesLike, byte_view
+from mpcc.runtime.session_file import write_session
+from mpcc.runtime.store import INDEX_FORMAT, write_index
+from mpcc.runtime.transport.channel import BytesLike
 
 
 class StoreWriter:
@@ -33,26 +26,10 @@ class StoreWriter:
         self._sessions: list[dict[str, Any]] = []
         self._head = {"format": INDEX_FORMAT, "party": party, "program_hash": program_hash, **secrets}
 
-    def add(self, session_id: bytes, seed: bytes, chunks: Iterable[BytesLike]) -> int:
-        """Write one session: 16-byte id, 16-byte seed, payload in chunks. Returns the payload's bytes."""
-        assert len(session_id) == SESSION_ID_BYTES
-        assert len(seed) == SEED_BYTES
+    def add(self, session_id: bytes, seed: bytes, pieces: Iterable[BytesLike]) -> int:
+        """Write one session: 16-byte id, 16-byte seed, payload in pieces. Returns the payload's bytes."""
         name = f"session-{len(self._sessions):04}.bin"
-        digest = hashlib.sha256()
-        length = 0
-        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.seek(SESSION_HEADER_BYTES)
-            for chunk in chunks:
-                view = byte_view(chunk)
-                digest.update(view)
-                length += file.write(view)
-            fields = session_header(self._program_hash, session_id, seed, length)
-            digest.update(fields)
-            file.seek(0)
-            file.write((fields + digest.digest()).ljust(SESSION_HEADER_BYTES, b"\0"))
-            file.flush()
-            os.fsync(file.fileno())
+        length = write_session(self._folder / name, self._program_hash, session_id, seed, pieces)
         self._sessions.append({"id": session_id.hex(), "file": name, "used": False})
         return length
 

@@ -39,6 +39,7 @@ SLOW = {
     "security/test_party1_view.py",
     "security/test_presets_view.py",
     "security/test_weights_stay_with_party0.py",
+    "test_benchmarks.py",
     "test_experts_scaling.py",
 }
 

@@ -25,6 +25,7 @@ from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local
 from mpcc.compiler.frontend.imported import Imported
 from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.ir.program import Operation
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.plan import Plan
@@ -152,13 +153,12 @@ class Judge:
         with ThreadPoolExecutor(1) as pool:  # onnxruntime leaves this thread free for the lowering
             tested = spread(self.samples, self._turns * len(KINDS))
             moved = pool.submit(gains, self.imported, self.model, tested, sites, self._turns)
-            computed = [self._values(sample, nodes) for sample in spread(self.samples, SAMPLES)]
+            computed = [self._parts(sample, nodes) for sample in spread(self.samples, SAMPLES)]
             choices = []
             with Diagnostics() as diagnostics:
                 for node in nodes:
                     try:
-                        parts = [sampled(node, arrays) for arrays in computed]
-                        choices.append(self._tried(node, parts))
+                        choices.append(self._tried(node, [parts[node.value] for parts in computed]))
                     except MpccError as error:
                         diagnostics.collect(error)
             for choice in choices:
@@ -170,12 +170,22 @@ class Judge:
         """Of noise: gains decide with --max-error only, else they are shown."""
         return 1 if self.max_error is None else TURNS
 
-    def _values(self, sample: Arrays, nodes: Sequence[Node]) -> Arrays:
-        """What the nodes read; the weights of many experts are not kept beside it."""
+    def _parts(self, sample: Arrays, nodes: Sequence[Node]) -> dict[str, Arrays]:
+        """Of what each node reads, the part that is looked at, by the node's value; no more is kept."""
         program = self.imported.program
-        replaced = self.uses.replaced(program)
-        values = evaluate(program, run_local(self.imported, sample), replaced=replaced)
-        return {v.name: values[v] for node in nodes for v in node.operands}
+        reading = {o.result: node for node in nodes for o in node.operations}
+        read: dict[str, Arrays] = {node.value: {} for node in nodes}
+
+        def observe(operation: Operation, operands: list[np.ndarray], y: np.ndarray) -> None:
+            if (node := reading.get(operation.result)) is None:
+                return
+            pairs = zip(operation.operands, operands, strict=True)
+            whole = read[node.value] | {v.name: array for v, array in pairs if v in node.operands}
+            read[node.value] = sampled(node, whole) if operation.result is node.site else whole
+
+        inputs, replaced = run_local(self.imported, sample), self.uses.replaced(program)
+        evaluate(program, inputs, observe=observe, keep_all=False, replaced=replaced)
+        return read
 
     def _tried(self, node: Node, parts: list[Arrays]) -> Choice:
         """A node's options. Raises the first refusal where no candidate computes it."""

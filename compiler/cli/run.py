@@ -22,6 +22,13 @@ SHOWN_VALUES = 8
 @click.option("--output", "output_path", type=PATH, metavar="Y.npz", help="Write the outputs by name.")
 @click.option("--report", "report_path", type=PATH, metavar="R.json", help="Write rounds, bytes and seconds.")
 @click.option(
+    "--profile",
+    "profile_path",
+    type=PATH,
+    metavar="PAGE.html",
+    help="Show where the time goes: tables here, and a page with charts.",
+)
+@click.option(
     "--sessions",
     type=click.IntRange(min=1),
     default=1,
@@ -31,16 +38,30 @@ SHOWN_VALUES = 8
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a party waits for the other."
 )
-def run_command(program: Path, input_path: Path, timeout: float | None, **options: Any) -> None:
+def run_command(
+    program: Path, input_path: Path, timeout: float | None, profile_path: Path | None, **options: Any
+) -> None:
+    from mpcc.runtime.arrays_file import check_writable
     from mpcc.runtime.events import ScreenEvents
     from mpcc.runtime.local_run import run_local
     from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 
+    if profile_path:
+        from mpcc.compiler.profile import profile, profile_text, read_programs
+        from mpcc.compiler.profile_page import write_page
+
+        check_writable(profile_path)
+        programs = read_programs(program)
+    options.update(timeout=timeout or DEFAULT_TIMEOUT, profile=profile_path is not None)
     with ScreenEvents() as events:
-        run = run_local(program, input_path, events, timeout=timeout or DEFAULT_TIMEOUT, **options)
+        run = run_local(program, input_path, events, **options)
     for name, array in run.outputs.items():
         click.echo(describe(name, array))
     click.echo(cost_line(run.report))
+    if profile_path:
+        measured = profile(programs, run.report, run.parties)
+        write_page(profile_path, measured)
+        click.echo(f"\n{profile_text(measured)}\n{profile_path}")
 
 
 def describe(name: str, array: np.ndarray) -> str:

@@ -18,9 +18,11 @@ from mpcc.ir.parser import read_program
 from mpcc.ir.program import Operation, Program, Value
 from mpcc.ir.types import RingType
 from mpcc.passes.schedule_rounds import operation_levels, schedule
+from mpcc.runtime.correlations.prefetch import BUDGET_BYTES
 from mpcc.runtime.protocols import protocols
 
 ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
+PROCESS_BYTES = 90_000_000  # Python and the libraries, before a program is read
 NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
 # Fitted to runs of the examples and of single layers on four shared cores with AVX-512 IFMA, where most are
 # within 35 %.
@@ -105,14 +107,17 @@ def wire_bytes(program: Program) -> int:
 def memory_bytes(program: Program, cost: Cost) -> int:
     """Peak of the busier party: the most that shares take at one time, and what each holds all along.
 
-    Party 0 holds the weights as integers of 32 bits, and while it makes them the largest as float32; party 1
-    its shares of the linear results, computed offline, and the session's corrections.
+    Both hold correlations that are expanded ahead, up to a budget. Party 0 holds the weights as integers of
+    32 bits, and while it makes them the largest as float32; party 1 its shares of the linear results,
+    computed offline.
     """
     weights = [_elements(o.result) for o in program.operations if o.kind == "weight"]
     prepared = sum(_elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
     party0 = (sum(weights) + max(weights, default=0)) * WEIGHT_BYTES
-    party1 = prepared * ELEMENT_BYTES + cost.dealt_bytes
-    return max(party0, party1) + peak_elements(program) * ELEMENT_BYTES
+    party1 = prepared * ELEMENT_BYTES
+    slots = [slot for o in program.operations for slot in protocols[o.kind].slots(o)]
+    ahead = min(BUDGET_BYTES, sum(slot.expanded_bytes for slot in slots))
+    return PROCESS_BYTES + max(party0, party1) + ahead + peak_elements(program) * ELEMENT_BYTES
 
 
 def peak_elements(program: Program) -> int:

@@ -176,12 +176,13 @@ def _move_accidents(proto: onnx.ModelProto) -> None:
 
 def _check_model(proto: onnx.ModelProto, path: Path) -> None:
     try:
-        onnx.checker.check_model(str(path) if _has_external(proto) else proto)
+        onnx.checker.check_model(str(path) if has_external(proto) else proto)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise _malformed(path, str(error)) from error
 
 
-def _has_external(proto: onnx.ModelProto) -> bool:
+def has_external(proto: onnx.ModelProto) -> bool:
+    """Whether any tensor lies in another file."""
     return any(t.data_location == onnx.TensorProto.EXTERNAL for t in _tensors(proto))
 
 

@@ -45,6 +45,11 @@ class Slot:
         return (self.count * self.bits + 7) // 8 if self.role is Role.DERIVED else 0
 
     @property
+    def expanded_bytes(self) -> int:
+        """Of a party's part in memory."""
+        return self.count * (self.bits // 8 if self.lanes else 8)
+
+    @property
     def lane_type(self) -> type[np.unsignedinteger]:
         return np.uint8 if self.bits == 8 else np.uint16
 
@@ -62,12 +67,10 @@ class Slot:
             return np.asarray(part0 ^ part1)
         return np.asarray(part0 + part1) if self.lanes else reduce(part0 + part1, self.bits)
 
-    def correct(self, value: Part, part0: Part) -> bytes:
-        """Party 1's part such that both combine to `value`, packed for the store."""
-        if self.lanes:
-            return np.asarray(value - part0).tobytes()
-        part1 = value ^ part0 if self.boolean else reduce(value - part0, self.bits)
-        return kernels.pack(np.ascontiguousarray(part1), self.bits).tobytes()
+    def correct(self, value: Part, part0: Part) -> memoryview:
+        """Party 1's part such that both combine to `value`, packed for the store. `part0` is overwritten."""
+        part1 = (np.bitwise_xor if self.boolean else np.subtract)(value, part0, out=part0)
+        return part1.view(np.uint8).data if self.lanes else kernels.pack(part1, self.bits).data
 
     def unpack(self, data: np.ndarray) -> Part:
         """Party 1's part from its `correction_bytes` bytes."""

@@ -3,11 +3,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 U64 = NDArray[np.uint64]
+U16 = NDArray[np.uint16]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 
 def isa() -> str: ...
+def keep_memory() -> None: ...
 def expand(key: bytes, stream: int, count: int, bits: int, first: int = 0) -> U64: ...
 def pack(values: U64, bits: int) -> U8: ...
 def unpack(data: U8, count: int, bits: int) -> U64: ...
@@ -24,11 +26,12 @@ def segmented_polynomial(
     w: U64,
     bits: U8,
     coefficients: U64,
-    needed: U8,
+    repeats: I64,
     atoms: U64,
     wraps_z: U64,
     wraps_w: U64,
     wraps_zw: U64,
+    count: int,
     z_bits: int,
     w_bits: int,
     ring: int,
@@ -45,3 +48,22 @@ def sine_series(
     shift: int,
     bits: int,
 ) -> U64: ...
+def exponential(delta: U64, factors: U64, coarse: I64, fine: I64, j: int, scale: int, bits: int) -> U64: ...
+def pack_difference(a: U64, b: U64, bits: int, offset: int = 0) -> U8: ...
+def unpack_sum(a: U8, b: U8, count: int, bits: int) -> U64: ...
+def unpack_add(x: U64, data: U8, bits: int) -> U64: ...
+def truncate_open(share: U64, own: U64, ring: int, party: int) -> U8: ...
+def truncate_close(
+    share: U64,
+    own: U64,
+    product: U64,
+    mine: U8,
+    theirs: U8,
+    bits: int,
+    ring: int,
+    result: int,
+    party: int,
+) -> U64: ...
+def shift_right(x: U64, offset: int, ring: int, bits: int) -> U64: ...
+def row_counts(opened: U64, onehots: U8 | U16, bits: int, low: int, levels: int) -> U64: ...
+def lookup_bits(words: U64, places: U64, word_bits: int) -> U8: ...

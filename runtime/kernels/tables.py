@@ -42,12 +42,13 @@ def cosine_table(p: int, scale_bits: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=16)
 def wave_table(p: int, scale_bits: int) -> NDArray[np.int64]:
-    """int64[2^p], read only: `cosine_table` in the upper 32 bits, minus the sine in the lower, all signed."""
+    """int64[2^(p-2)], read only: the first quarter of `cosine_table` in the upper 32 bits, minus the sine in
+    the lower, both signed.
+    """
     if scale_bits > 30:
         raise ValueError("wave_table: scale_bits 0 to 30")
-    cosine = cosine_table(p, scale_bits)
-    minus_sine = np.roll(cosine, -len(cosine) // 4)  # the cosine a quarter later
-    table = (cosine << np.int64(32)) | (minus_sine & np.int64(0xFFFFFFFF))
+    cosine, minus_sine = cosine_table(p, scale_bits).reshape(4, -1)[:2]  # the cosine a quarter later
+    table: NDArray[np.int64] = (cosine << np.int64(32)) | (minus_sine & np.int64(0xFFFFFFFF))
     table.setflags(write=False)
     return table
 

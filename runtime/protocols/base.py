@@ -18,7 +18,7 @@ from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Slot
-from mpcc.runtime.ring import F64, I32, I64, U64, reduce
+from mpcc.runtime.ring import F64, I32, I64, U64
 from mpcc.runtime.transport.channel import BytesLike
 from mpcc.runtime.values import RuntimeValue
 
@@ -143,19 +143,36 @@ def as_share(party: Party, value: RuntimeValue, ring: RingType) -> U64:
     return np.zeros(ring.shape, dtype=np.uint64)
 
 
-def pack(x: U64, bits: int) -> bytes:
-    """Elements mod 2^bits as ceil(n * bits / 8) bytes, little-endian bit stream."""
-    return kernels.pack(np.ascontiguousarray(x).reshape(-1), bits).tobytes()
+def flat(x: np.ndarray) -> np.ndarray:
+    """The elements in order, as kernels take them: a copy of what is not contiguous only."""
+    return np.ascontiguousarray(x).reshape(-1)
 
 
-def unpack(data: bytes | memoryview, count: int, bits: int) -> U64:
-    return kernels.unpack(np.frombuffer(data, dtype=np.uint8), count, bits)
+def pack(x: U64, bits: int) -> np.ndarray:
+    """Elements mod 2^bits as uint8[ceil(n * bits / 8)], little-endian bit stream."""
+    return kernels.pack(flat(x), bits)
+
+
+def message(data: BytesLike) -> np.ndarray:
+    """What the other party sent, as uint8[n]."""
+    return np.frombuffer(data, dtype=np.uint8)
+
+
+def unpack(data: BytesLike, count: int, bits: int) -> U64:
+    return kernels.unpack(message(data), count, bits)
+
+
+def unpack_add(share: U64, data: BytesLike, bits: int) -> U64:
+    """A share plus the other party's message, mod 2^bits."""
+    return kernels.unpack_add(flat(share), message(data), bits).reshape(share.shape)
 
 
 def masked_difference(
-    party: Party, share: U64, mask: U64, bits: int
+    share: U64, mask: U64, bits: int, offset: int = 0
 ) -> Generator[BytesLike, memoryview, U64]:
-    """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits each way."""
-    mine = reduce(share - mask, bits)
-    theirs = yield pack(mine, bits)
-    return reduce(mine + unpack(theirs, mine.size, bits).reshape(mine.shape), bits)
+    """Opens x - a mod 2^bits from both parties' shares of x and a: one tick, `bits` bits each way. This party
+    adds `offset` to its share of x.
+    """
+    mine = kernels.pack_difference(flat(share), flat(mask), bits, offset)
+    theirs = yield mine
+    return kernels.unpack_sum(mine, message(theirs), share.size, bits).reshape(share.shape)

@@ -19,6 +19,7 @@ import numpy as np
 
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
+from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
@@ -33,7 +34,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce, signed
+from mpcc.runtime.ring import F64, I64, U64, reduce, signed
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -51,8 +52,9 @@ class Scales:
 
 
 @functools.lru_cache(maxsize=64)  # a program has a few; each takes milliseconds
-def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[U64, U64, int, int]:
-    """Integer tables of exp on [0, B/2): coarse * (1 + fine), split after `low` bits, `fine` of `scale` bits.
+def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[I64, I64, int]:
+    """Integer tables of exp on [0, B/2) and the bits of the second: coarse * (1 + fine) for the high bits and
+    the low bits of the argument.
 
     Computed with correctly rounded decimal arithmetic: identical on every machine.
     """
@@ -68,15 +70,7 @@ def public_tables(j: int, f: int, s0: int, growth: int) -> tuple[U64, U64, int, 
 
     coarse = [exact(i << low, s0, 0) for i in range(1 << (j - 1 - low))]
     fine = [exact(i, scale - 1, 1) for i in range(1 << low)]
-    return np.array(coarse, dtype=np.uint64), np.array(fine, dtype=np.uint64), low, scale - 1
-
-
-def public_factor(delta: U64, scales: Scales) -> U64:
-    """round(exp(delta' / 2^f) 2^s0) for delta' of j - 1 bits, by integer arithmetic only."""
-    coarse, fine, low, scale = public_tables(scales.j, scales.f, scales.s0, scales.growth)
-    top = coarse[(delta >> np.uint64(low)).astype(np.int64)]
-    product: U64 = top * fine[(delta & mask(low)).astype(np.int64)] + constant(1 << (scale - 1))
-    return top + (product >> np.uint64(scale))
+    return np.array(coarse, dtype=np.int64), np.array(fine, dtype=np.int64), scale - 1
 
 
 @implements("exponential")
@@ -120,12 +114,12 @@ class Exponential(ProtocolClass):
         s, ring = Scales(operation), ring_type(operation)
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
-        if party.index == 0:
-            share = share + constant(1 << (s.j - 1))
-        delta = yield from masked_difference(party, share, drawn["mask"], s.j)
+        half = 1 << (s.j - 1) if party.index == 0 else 0
+        delta = yield from masked_difference(share, drawn["mask"], s.j, half)
+        coarse, fine, scale = public_tables(s.j, s.f, s.s0, s.growth)
         factors = drawn["factors"].reshape(2, -1)
-        chosen = np.where((delta >> np.uint64(s.j - 1)).astype(bool), factors[1], factors[0])
-        return reduce(chosen * public_factor(delta & mask(s.j - 1), s), ring.ring).reshape(ring.shape)
+        result = kernels.exponential(delta, factors, coarse, fine, s.j, scale, ring.ring)
+        return result.reshape(ring.shape)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

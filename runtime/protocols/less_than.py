@@ -12,6 +12,7 @@ under fresh uniform masks. Low bits are dropped of E, rounded up, and of a, roun
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from mpcc.runtime.protocols.base import (
     Party,
     ProtocolClass,
     Step,
+    flat,
     implements,
+    message,
     ring_type,
     size,
 )
@@ -51,9 +54,23 @@ class Shape:
         self.products = [s for s in self.subsets if len(s) > 1]
 
     def opening(self, opened: U64) -> U64:
-        """x - a mod 2^bits for the operand without its dropped bits, rounded up."""
+        """x - a mod 2^bits for the operand without its dropped bits, rounded up; garbage above where none are
+        dropped.
+        """
+        if self.drop == 0:
+            return opened
         whole = reduce(opened, self.bits + self.drop) + mask(self.drop)
         return (whole >> np.uint64(self.drop)) & mask(self.bits)
+
+    @cached_property
+    def public(self) -> U64:
+        """The thresholds mod 2^bits."""
+        return np.array([constant(t) for t in self.thresholds], dtype=np.uint64) & mask(self.bits)
+
+
+@lru_cache(maxsize=4096)  # those of a whole program
+def shape_of(operation: Operation) -> Shape:
+    return Shape(operation)
 
 
 @implements("less_than")
@@ -80,6 +97,10 @@ class LessThan(ProtocolClass):
         return [(count, count)] if s.planes else []
 
     @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        shape_of(operation).public.setflags(write=False)
+
+    @classmethod
     def deal(
         cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
     ) -> Dealt:
@@ -100,22 +121,21 @@ class LessThan(ProtocolClass):
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
-        s, drawn = Shape(operation), party.draw(operation)
+        s, drawn = shape_of(operation), party.draw(operation)
         (x,) = operands
         assert isinstance(x, Masked)
-        opened = s.opening(np.ascontiguousarray(x.opened).reshape(-1))
-        thresholds = np.array([constant(t) for t in s.thresholds], dtype=np.uint64) & mask(s.bits)
+        opened = s.opening(flat(x.opened))
         onehots = drawn["onehots"].reshape(s.blocks, s.n)
         leaves = kernels.compare_leaves(
-            opened, onehots, drawn["sign"], thresholds, s.bits, s.width, party.index
+            opened, onehots, drawn["sign"], s.public, s.bits, s.width, party.index
         )
         result = leaves[:, 0]
         if s.planes:
             count = len(s.thresholds)
             rho = drawn["rho"].reshape(count, s.planes, s.words)
             mine = np.ascontiguousarray(leaves[:, 1:]) ^ rho
-            theirs = yield mine.tobytes()
-            public = mine ^ np.frombuffer(theirs, dtype=np.uint64).reshape(mine.shape)
+            theirs = yield mine.reshape(-1).view(np.uint8)
+            public = mine ^ message(theirs).view(np.uint64).reshape(mine.shape)
             products = drawn["products"].reshape(count, len(s.products), s.words)
             dealt = iter(range(len(s.products)))
             rows = [rho[:, p[0]] if len(p) == 1 else products[:, next(dealt)] for p in s.subsets]
@@ -125,8 +145,8 @@ class LessThan(ProtocolClass):
                 party.index,
             )
             result = result ^ carry.reshape(count, s.words)
-        bits = [kernels.planes_unpack(np.ascontiguousarray(row), s.n) for row in result]
-        return np.stack(bits).reshape(ring_type(operation).shape)
+        bits = kernels.planes_unpack(np.ascontiguousarray(result), s.n)
+        return bits.reshape(ring_type(operation).shape)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

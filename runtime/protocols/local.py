@@ -15,6 +15,7 @@ from mpcc.runtime.protocols.base import (
     ProtocolClass,
     Step,
     as_share,
+    flat,
     implements,
     protocols,
     ring_type,
@@ -238,9 +239,8 @@ class Shift(ProtocolClass):
             value = operands[0]
             return cls.plain(operation, [value.view(np.int64)]) if isinstance(value, np.ndarray) else None
         share = as_share(party, operands[0], source)
-        if party.index == 0:
-            share = share + constant((1 << bits) - 1)
-        return reduce(share, source.ring) >> np.uint64(bits)
+        offset = (1 << bits) - 1 if party.index == 0 else 0
+        return kernels.shift_right(flat(share), offset, source.ring, bits).reshape(share.shape)
         yield
 
     @classmethod

@@ -21,7 +21,7 @@ import numpy as np
 
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
-from mpcc.runtime.ring import U64, mask, reduce, signed, to_ring
+from mpcc.runtime.ring import I64, U64, mask, reduce, signed, to_ring
 
 # Which of the two masks of an atom is a wrap, and the name of these atoms' slot.
 VARIANTS = {(0, 0): "atoms", (1, 0): "wraps_z", (0, 1): "wraps_w", (1, 1): "wraps_zw"}
@@ -86,6 +86,16 @@ class MaskedPolynomial:
         return {row: np.broadcast_shapes(self.atom_shape(row), self.scale or ()) for row in self.rows[0, 0]}
 
     @cached_property
+    def repeats(self) -> I64:
+        """int64, shaped as `needed`: how many neighbouring elements of the result a dealt atom serves, as the
+        kernel takes it; 0 where none is dealt.
+        """
+        result = np.zeros(self.needed.shape, dtype=np.int64)
+        for row, shape in self.row_shapes.items():
+            result[row] = neighbours(shape, self.shape) or 1
+        return result
+
+    @cached_property
     def slots(self) -> list[Slot]:
         """One slot a variant: its atoms one after another."""
         sizes = {row: math.prod(shape) for row, shape in self.row_shapes.items()}
@@ -131,48 +141,73 @@ class MaskedPolynomial:
         return derived
 
     def split(self, drawn: Mapping[str, U64], prefix: str = "") -> dict[Variant, U64]:
-        """A party's parts of the slots: [atoms, elements of the result] for each variant that is dealt."""
-        return {v: self._broadcast(rows, drawn[prefix + VARIANTS[v]]) for v, rows in self._dealt()}
+        """A party's parts of the slots, flat, as `repeats` counts them, for each variant that is dealt."""
+        parts = {v: drawn[prefix + VARIANTS[v]] for v, _ in self._dealt()}
+        return parts if self._compact else {v: self._spread_rows(v, part) for v, part in parts.items()}
 
     def _dealt(self) -> list[tuple[Variant, list[Row]]]:
         return [(v, rows) for v, rows in self.rows.items() if rows]
 
-    def _broadcast(self, rows: list[Row], part: U64) -> U64:
-        count = math.prod(self.shape)
-        if part.size == len(rows) * count:
-            return part.reshape(len(rows), count)
-        result, start = np.empty((len(rows), *self.shape), dtype=np.uint64), 0
-        for values, row in zip(result, rows, strict=True):
+    @cached_property
+    def _compact(self) -> bool:
+        """Whether every atom serves neighbours only."""
+        return all(neighbours(shape, self.shape) for shape in self.row_shapes.values())
+
+    def _spread_rows(self, variant: Variant, part: U64) -> U64:
+        """Atoms whose elements serve others than neighbours, spread over the result."""
+        spread, start = [], 0
+        for row in self.rows[variant]:
             shape = self.row_shapes[row]
             end = start + math.prod(shape)
-            values[...] = part[start:end].reshape(shape)
+            spread.append(self._spread(part[start:end], shape))
             start = end
-        return result.reshape(len(rows), count)
+        return np.concatenate(spread)
+
+    def make_tables(self) -> None:
+        """What `split` and `evaluate` know before any opening."""
+        for name in ("needed", "repeats", "_compact"):
+            getattr(self, name)
 
     def evaluate(self, z: U64, w: U64, bits: np.ndarray, shares: Mapping[Variant, U64], party: int) -> U64:
         """This party's share, flat, from the openings ([T, ..] of the bits) and its shares of the atoms."""
-        none = np.zeros((0, math.prod(self.shape)), dtype=np.uint64)
+        none, columns = np.zeros(0, dtype=np.uint64), len(self.coefficients) - 1
+        of_bits = self._spread(bits, (columns, *self.shapes[2]))
         return kernels.segmented_polynomial(
             self._spread(z, self.shapes[0]),
             self._spread(w, self.shapes[1]),
-            self._spread(bits, (len(self.coefficients) - 1, *self.shapes[2])),
+            of_bits.reshape(columns, of_bits.size // max(1, columns)),
             self.coefficients,
-            self.needed,
+            self.repeats,
             shares.get((0, 0), none),
             shares.get((1, 0), none),
             shares.get((0, 1), none),
             shares.get((1, 1), none),
+            math.prod(self.shape),
             *self.openings,
             self.ring,
             # the kernel adds party 0's public constant, beside the dealt one
             party if self.scale is None else 1,
         )
 
-    def _spread(self, opened: np.ndarray, shape: Shape) -> np.ndarray:
-        """[.., elements of the result], from `shape` = [.., own shape]."""
+    def _spread(self, values: np.ndarray, shape: Shape) -> np.ndarray:
+        """Flat, from `shape` = [.., own shape]: as they are where each serves neighbours of the result only,
+        else one for every element.
+        """
         leading = shape[: len(shape) - len(self.shape)]
-        whole = np.broadcast_to(opened.reshape(shape), (*leading, *self.shape))
-        return np.ascontiguousarray(whole).reshape(*leading, math.prod(self.shape))
+        if neighbours(shape[len(leading) :], self.shape):
+            return np.ascontiguousarray(values).reshape(-1)
+        whole = np.broadcast_to(values.reshape(shape), (*leading, *self.shape))
+        return np.ascontiguousarray(whole).reshape(-1)
+
+
+def neighbours(shape: Shape, whole: Shape) -> int:
+    """How many elements of `whole`, one after another, each element of `shape` is broadcast to; 0 where they
+    are not one after another, or there are none.
+    """
+    shape = (1,) * (len(whole) - len(shape)) + shape
+    differing = [axis for axis, (own, size) in enumerate(zip(shape, whole, strict=True)) if own != size]
+    first = differing[0] if differing else len(whole)
+    return math.prod(whole[first:]) if all(size == 1 for size in shape[first:]) else 0
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,28 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, reduce
+from mpcc.runtime.ring import F64, I64, U64
 from mpcc.runtime.values import Masked, RuntimeValue
 
 
 def batched_matmul(a: U64, b: U64, bits: int) -> U64:
     """[.., m, k] x [.., k, n] mod 2^bits with broadcasting batch axes."""
     batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    count = math.prod(batch)
-    left = np.broadcast_to(a, (*batch, *a.shape[-2:])).reshape(count, *a.shape[-2:])
-    right = np.broadcast_to(b, (*batch, *b.shape[-2:])).reshape(count, *b.shape[-2:])
-    product = kernels.matmul(np.ascontiguousarray(left), np.ascontiguousarray(right), bits)
+    product = kernels.matmul(batched(a, batch), batched(b, batch), bits)
     return product.reshape(*batch, a.shape[-2], b.shape[-1])
+
+
+def add_matmul(c: U64, a: U64, b: U64, bits: int) -> None:
+    """c = c + a b mod 2^bits, c contiguous [.., m, n]."""
+    batch = c.shape[:-2]
+    sums = c.reshape(math.prod(batch), *c.shape[-2:])
+    kernels.matmul_add(sums, batched(a, batch), batched(b, batch), bits)
+
+
+def batched(x: U64, batch: tuple[int, ...]) -> U64:
+    """[.., m, n] as contiguous [batch, m, n]."""
+    whole = np.broadcast_to(x, (*batch, *x.shape[-2:]))
+    return np.ascontiguousarray(whole.reshape(math.prod(batch), *x.shape[-2:]))
 
 
 @implements("matmul")
@@ -65,8 +75,10 @@ class MatMul(ProtocolClass):
         assert isinstance(y, Masked)
         ring = ring_type(operation)
         left = x.mask + x.opened if party.index == 0 else x.mask
-        product = batched_matmul(left, y.opened, ring.ring) + batched_matmul(x.opened, y.mask, ring.ring)
-        return reduce(product + party.draw(operation)["product"].reshape(ring.shape), ring.ring)
+        product = party.draw(operation)["product"].reshape(ring.shape)
+        add_matmul(product, left, y.opened, ring.ring)
+        add_matmul(product, x.opened, y.mask, ring.ring)
+        return product
         yield
 
     @classmethod

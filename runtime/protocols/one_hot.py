@@ -82,7 +82,7 @@ class OneHot(ProtocolClass):
         bits = integer(operation.attributes, "bits")
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
-        delta = yield from masked_difference(party, share, drawn["mask"], bits)
+        delta = yield from masked_difference(share, drawn["mask"], bits)
         return rotated(drawn["onehot"].reshape(-1, 1 << bits), delta).reshape(ring_type(operation).shape)
 
     @classmethod

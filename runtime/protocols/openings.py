@@ -13,6 +13,7 @@ import numpy as np
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.ir.types import Sharing
+from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
@@ -21,15 +22,17 @@ from mpcc.runtime.protocols.base import (
     ProtocolClass,
     Step,
     as_share,
+    flat,
     implements,
     masked_difference,
+    message,
     pack,
     packed_bytes,
     ring_type,
     size,
-    unpack,
+    unpack_add,
 )
-from mpcc.runtime.ring import F64, I64, U64, reduce, signed
+from mpcc.runtime.ring import F64, I64, U64, signed
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue, Served
 
 
@@ -57,7 +60,7 @@ class OpenMasked(ProtocolClass):
         bits = integer(operation.attributes, "bits")
         mask = party.draw(operation)["mask"].reshape(ring_type(operation).shape)
         share = as_share(party, operands[0], ring_type(operation, 0))
-        opened = yield from masked_difference(party, share, mask, bits)
+        opened = yield from masked_difference(share, mask, bits)
         return Masked(opened, mask)
 
     @classmethod
@@ -94,8 +97,8 @@ class OpenBits(ProtocolClass):
         bits = operands[0]
         assert isinstance(bits, np.ndarray)
         mine = np.packbits(bits.reshape(-1) ^ rho, bitorder="little")
-        theirs = yield mine.tobytes()
-        opened = np.unpackbits(mine ^ np.frombuffer(theirs, np.uint8), count=rho.size, bitorder="little")
+        theirs = yield mine
+        opened = np.unpackbits(mine ^ message(theirs), count=rho.size, bitorder="little")
         return MaskedBits(opened.reshape(bits.shape))
 
     @classmethod
@@ -136,10 +139,10 @@ class Serve(ProtocolClass):
         share = as_share(party, operands[0], ring_type(operation, 0))
         if party.index == 1:
             mask = party.prepared(operation)
-            yield pack(share - mask, bits)
+            yield kernels.pack_difference(flat(share), flat(mask), bits)
             return Served(mask)
         received = yield b""
-        return Served(reduce(share + unpack(received, share.size, bits).reshape(share.shape), bits))
+        return Served(unpack_add(share, received, bits))
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:
@@ -169,7 +172,7 @@ class Reveal(ProtocolClass):
         received = yield pack(share, source.ring) if sends else b""
         if not learns:
             return None
-        return signed(share + unpack(received, share.size, source.ring).reshape(share.shape), source.ring)
+        return signed(unpack_add(share, received, source.ring), source.ring)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

@@ -173,7 +173,7 @@ class Nest:
             shares = polynomial.split(drawn, prefix(path))
         else:
             shares = {
-                variant: np.stack(
+                variant: np.concatenate(
                     [self.evaluate(opened, drawn, party, (*path, (variant, row))) for row in rows]
                 )
                 for variant, rows in polynomial.rows.items()
@@ -182,7 +182,7 @@ class Nest:
         return polynomial.evaluate(*self.groups[len(path)].select(opened), shares, party)
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)  # those of a whole program
 def nest_of(operation: Operation) -> Nest:
     return Nest(operation)
 
@@ -204,6 +204,12 @@ class Product(ProtocolClass):
             for path in nest.dealt
             for slot in nest.polynomial(path).slots
         ]
+
+    @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        nest = nest_of(operation)
+        for path in nest.paths():
+            nest.polynomial(path).make_tables()
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:

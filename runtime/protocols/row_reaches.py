@@ -16,6 +16,7 @@ import numpy as np
 
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
+from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
@@ -30,7 +31,7 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, mask
+from mpcc.runtime.ring import F64, I64, U64
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -91,30 +92,14 @@ class RowReaches(ProtocolClass):
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         s, drawn = Shape(operation), party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
-        opened = yield from masked_difference(party, share, drawn["mask"], s.bits)
-        counts = cls._counts(s, opened.reshape(s.rows, s.length), drawn["onehots"])
-        difference = yield from masked_difference(
-            party, counts.reshape(-1), drawn["count_mask"], s.count_bits
-        )
-        index = (np.uint64(0) - difference) & mask(s.count_bits)
+        opened = yield from masked_difference(share, drawn["mask"], s.bits)
+        onehots: np.ndarray = drawn["onehots"]  # in lanes
+        counts = kernels.row_counts(opened.reshape(s.rows, s.length), onehots, s.bits, s.low, s.levels)
+        difference = yield from masked_difference(counts.reshape(-1), drawn["count_mask"], s.count_bits)
         words = drawn["zero_onehots"].reshape(-1, s.words)
-        chosen = words[np.arange(index.size), (index // np.uint64(s.word_bits)).astype(np.int64)]
-        empty = ((chosen >> (index % np.uint64(s.word_bits))) & np.uint64(1)).astype(np.uint8)
+        empty = kernels.lookup_bits(words, np.uint64(0) - difference, s.word_bits)
         reached = empty ^ np.uint8(1 - party.index)
         return reached.reshape(s.rows, s.levels).T.reshape(ring_type(operation).shape)
-
-    @staticmethod
-    def _counts(s: Shape, opened: U64, onehots: np.ndarray) -> U64:
-        """Shares of C_v for v = low+1 .. low+levels: [rows, levels], by running sums from the top down."""
-        table = onehots.reshape(s.rows, s.length, 1 << s.bits)
-        levels = np.arange(s.low + s.levels, s.low, -1)
-        modulus = (1 << s.bits) - 1
-        counts = np.zeros((s.rows, s.levels), dtype=table.dtype)
-        for row in range(s.rows):
-            index = (levels[None, :] - opened[row].astype(np.int64)[:, None]) & modulus
-            histogram = np.take_along_axis(table[row], index, axis=1).sum(axis=0, dtype=table.dtype)
-            counts[row] = np.cumsum(histogram, dtype=table.dtype)[::-1]
-        return counts.astype(np.uint64)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

@@ -40,7 +40,7 @@ def terms_of(operation: Operation) -> list[tuple[tuple[int, ...], tuple[int, ...
     ]
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4096)  # those of a whole program
 def polynomial_of(operation: Operation) -> MaskedPolynomial:
     """The polynomial, on flat operands."""
     terms = terms_of(operation)
@@ -61,6 +61,10 @@ class SegmentedPolynomial(ProtocolClass):
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
         return polynomial_of(operation).slots
+
+    @classmethod
+    def make_tables(cls, operation: Operation) -> None:
+        polynomial_of(operation).make_tables()
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:

@@ -9,6 +9,7 @@ approximation for MPC (ICML 2023); SecFormer (Findings of ACL 2024).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -38,6 +39,19 @@ def waves(operation: Operation) -> I64:
     """The kernel's table of cosines and sines."""
     bits = integer(operation.attributes, "bits")
     return kernels.wave_table(min(bits, SINE_TABLE_BITS), SINE_TABLE_FRACTION)
+
+
+def _waves(index: U64, bits: int, scale: int, ring: int) -> U64:
+    """Cosine and sine of 2 pi index / 2^bits with `scale` bits after the point, mod 2^ring."""
+    angle = index.astype(np.float64) * (2 * np.pi / 2.0**bits)
+    values = np.rint(np.stack([np.cos(angle), np.sin(angle)]) * 2.0**scale).astype(np.int64)
+    return reduce(to_ring(values), ring)
+
+
+@lru_cache(maxsize=4)
+def _turn(bits: int, scale: int, ring: int) -> U64:
+    """`_waves` of every index."""
+    return _waves(np.arange(1 << bits, dtype=np.uint64), bits, scale, ring)
 
 
 @implements("sine_series")
@@ -72,9 +86,12 @@ class SineSeries(ProtocolClass):
         bits, scale = integer(operation.attributes, "bits"), integer(operation.attributes, "secret_fraction")
         harmonics = np.array(integers(operation.attributes, "harmonics"), dtype=np.uint64)
         index = (harmonics[:, None] * drawn["mask"][None, :]) & np.uint64((1 << bits) - 1)
-        angle = index.astype(np.float64) * (2 * np.pi / 2.0**bits)
-        values = np.rint(np.concatenate([np.cos(angle), np.sin(angle)]) * 2.0**scale).astype(np.int64)
-        return Dealt({"harmonics": reduce(to_ring(values), ring_type(operation).ring).reshape(-1)})
+        meaning = bits, scale, ring_type(operation).ring
+        if index.size < 1 << bits:
+            values = _waves(index, *meaning)
+        else:
+            values = np.take(_turn(*meaning), index.view(np.int64), axis=1)
+        return Dealt({"harmonics": values.reshape(-1)})
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
@@ -86,7 +103,7 @@ class SineSeries(ProtocolClass):
             phases -= np.uint64(1 << (bits - SINE_TABLE_BITS - 1))
         drawn = party.draw(operation)
         share = as_share(party, operands[0], ring_type(operation, 0)).reshape(-1)
-        delta = yield from masked_difference(party, share, drawn["mask"], bits)
+        delta = yield from masked_difference(share, drawn["mask"], bits)
         cut = (
             integer(attributes, "amplitude_fraction")
             + SINE_TABLE_FRACTION

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
+from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
@@ -24,12 +23,14 @@ from mpcc.runtime.protocols.base import (
     ProtocolClass,
     Step,
     as_share,
+    flat,
     implements,
+    message,
     packed_bytes,
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce
+from mpcc.runtime.ring import F64, I64, U64
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -70,29 +71,23 @@ class Truncate(ProtocolClass):
             ring_type(operation, 0),
             ring_type(operation),
         )
-        k = source.ring
-        share = as_share(party, operands[0], source).reshape(-1)
-        if party.index == 0:
-            share = share + constant(1 << (k - 2))
-        share = reduce(share, k)
+        share = flat(as_share(party, operands[0], source))
         drawn = party.draw(operation)
         own = drawn["alpha" if party.index == 0 else "beta"]
-        clear = (share >> np.uint64(k - 1)) ^ np.uint64(1)  # 1 - msb
-        mine = clear ^ own
-        sent = np.packbits(mine.astype(np.uint8), bitorder="little")
-        received = yield sent.tobytes()
-        theirs = np.unpackbits(np.frombuffer(received, np.uint8), count=share.size, bitorder="little").astype(
-            np.uint64
+        mine = kernels.truncate_open(share, own, source.ring, party.index)
+        theirs = yield mine
+        truncated = kernels.truncate_close(
+            share,
+            own,
+            drawn["product"],
+            mine,
+            message(theirs),
+            bits,
+            source.ring,
+            result.ring,
+            party.index,
         )
-        flip_mine, flip_theirs = 1 - 2 * mine, 1 - 2 * theirs
-        both_clear = theirs * flip_mine * own + flip_mine * flip_theirs * drawn["product"]
-        total = share >> np.uint64(bits)
-        if party.index == 0:  # mine * theirs is public; -w 2^(k-f) = (both_clear - 1) 2^(k-f)
-            both_clear = both_clear + mine * theirs - np.uint64(1)
-            round_up = (share & mask(bits)) != 0
-            total = total + round_up - constant(1 << (k - 2 - bits))
-        total = total + (both_clear << np.uint64(k - bits))
-        return reduce(total, result.ring).reshape(result.shape)
+        return truncated.reshape(result.shape)
 
     @classmethod
     def plain(cls, operation: Operation, operands: list[I64]) -> I64:

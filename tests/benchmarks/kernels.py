@@ -101,21 +101,21 @@ def protocol_rows(table: Table) -> None:
     table.add_row(f"sine_series {terms} terms", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
     count, powers = 6, 4
     atoms, wraps = (1 + count) * powers - 1, (1 + count) * (powers - 1)
-    needed = np.ones((1 + count, powers, 1), dtype=np.uint8)
-    needed[0, 0, 0] = 0
+    repeats = np.ones((1 + count, powers, 1), dtype=np.int64)
+    repeats[0, 0, 0] = 0
     cubic = (
         ring(20, n),
         ring(20, n),
         ring(1, count, n).astype(np.uint8),
         ring(64, 1 + count, powers, 1),
-        needed,
+        repeats,
     )
-    dealt = (ring(62, atoms, n), ring(42, wraps, n), ring(1, 0, n), ring(1, 0, n))
-    seconds = best_seconds(partial(kernels.segmented_polynomial, *cubic, *dealt, 20, 64, 62, 0))
+    dealt = (ring(62, atoms * n), ring(42, wraps * n), ring(1, 0), ring(1, 0))
+    seconds = best_seconds(partial(kernels.segmented_polynomial, *cubic, *dealt, n, 20, 64, 62, 0))
     rate = f"{8 * n * (atoms + wraps) / seconds / 1e9:.1f} GB/s of shares"
     table.add_row("cubic, 7 segments", f"{n}", f"{1e6 * seconds:.0f}", rate, "")
     bits_of = ring(1, n).astype(np.uint8)
-    plane = kernels.planes_pack(bits_of)
+    plane = kernels.planes_pack(bits_of)[None]
     for name, call in (
         ("planes_pack", partial(kernels.planes_pack, bits_of)),
         ("planes_unpack", partial(kernels.planes_unpack, plane, n)),

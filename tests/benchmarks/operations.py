@@ -1,12 +1,14 @@
-"""Single nonlinear operations in the sizes of a BERT-base layer, as ONNX models with inputs.
+"""Single operations in the sizes of a BERT-base layer, as ONNX models with inputs.
 
-The operand is the client's input plus a weight (of 0), so that neither party knows it; the client gets the
-result: one of a row's rounds reveals it.
+The operand of a nonlinear one is the client's input plus a weight (of 0), so that neither party knows it;
+that of the matrix product is the client's, the other factor the server's. The client gets the result: the
+last round of a row reveals it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +36,56 @@ def layer_norm(generator: np.random.Generator) -> np.ndarray:
     return np.asarray(deviations * rows)
 
 
-NODES: dict[str, tuple[Make, str, dict[str, Any], int]] = {
-    "gelu": (gelu, "Gelu", {}, 0),
-    "softmax": (softmax, "Softmax", {"axis": -1}, 0),
-    "layernorm": (layer_norm, "LayerNormalization", {"axis": -1}, 2),
+def rows(generator: np.random.Generator) -> np.ndarray:
+    """128 rows of 768, as after a LayerNorm."""
+    return np.asarray(generator.standard_normal((128, 768)))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`weights` are mean, deviation and shape; `plain` operands are the client's input itself."""
+
+    make: Make
+    kind: str
+    attributes: dict[str, Any]
+    weights: tuple[tuple[float, float, tuple[int, ...]], ...] = ()
+    plain: bool = False
+
+
+OPERATIONS = {
+    "matmul": Operation(rows, "MatMul", {}, ((0, 0.04, (768, 3072)),), plain=True),
+    "gelu": Operation(gelu, "Gelu", {}),
+    "softmax": Operation(softmax, "Softmax", {"axis": -1}),
+    "layernorm": Operation(
+        layer_norm, "LayerNormalization", {"axis": -1}, ((1, 0.1, (768,)), (0, 0.1, (768,)))
+    ),
 }
 
 
 def write(name: str, folder: Path) -> tuple[Path, Path, tuple[Path, ...]]:
     """model.onnx, an input and a calibration input of one operation in an empty folder."""
-    make, operation, attributes, parameters = NODES[name]
-    generator = np.random.default_rng(0)
+    operation, generator = OPERATIONS[name], np.random.default_rng(0)
     paths = [folder / f"{i}.npz" for i in range(2)]
-    arrays = [np.asarray(make(generator), dtype=np.float32) for _ in paths]
+    arrays = [np.asarray(operation.make(generator), dtype=np.float32) for _ in paths]
     for path, array in zip(paths, arrays, strict=True):
         np.savez(path, allow_pickle=False, x=array)
     shape = arrays[0].shape
     weights = {
-        f"w{i}": generator.normal(1 - i, 0.1, (shape[-1],)).astype(np.float32) for i in range(parameters)
+        f"w{i}": generator.normal(mean, deviation, size).astype(np.float32)
+        for i, (mean, deviation, size) in enumerate(operation.weights)
     }
-    nodes = [
-        helper.make_node("Add", ["x", "zero"], ["operand"]),
-        helper.make_node(operation, ["operand", *weights], ["y"], **attributes),
-    ]
-    weights["zero"] = np.zeros(shape[-1], np.float32)
-    zero = np.zeros(shape[-1], np.float32)
+    operand = "x" if operation.plain else "operand"
+    nodes = [helper.make_node(operation.kind, [operand, *weights], ["y"], **operation.attributes)]
+    if not operation.plain:
+        nodes.insert(0, helper.make_node("Add", ["x", "zero"], ["operand"]))
+        weights["zero"] = np.zeros(shape[-1], np.float32)
+    result = (*shape[:-1], weights["w0"].shape[-1]) if operation.kind == "MatMul" else shape
     graph = helper.make_graph(
         nodes,
         name,
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(array, key) for key, array in {**weights, "zero": zero}.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, result)],
+        [numpy_helper.from_array(array, key) for key, array in weights.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, folder / "model.onnx")

@@ -29,6 +29,7 @@ from mpcc.compiler.simulate import simulate
 from mpcc.compiler.text import table
 from mpcc.passes.approximations.presets import presets
 from mpcc.runtime import kernels
+from tests.benchmarks.pages import with_tables
 from tests.benchmarks.rows import ROOT, Material, Row, operation, sentence_encoder
 from tests.benchmarks.run import Measured, measure
 
@@ -161,11 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.presets:
         print(text)
         return
-    page = PAGE.read_text(encoding="utf-8")
-    pattern = r"(<!-- tables -->\n).*?(<!-- end of tables -->)"
-    PAGE.write_text(
-        re.sub(pattern, lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page, flags=re.S), encoding="utf-8"
-    )
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
 if __name__ == "__main__":

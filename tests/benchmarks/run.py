@@ -1,19 +1,11 @@
-"""The README's benchmark table: compiles each model, runs the dealer and both parties as processes, prints
-Markdown.
+"""Compiles a model and runs it with `mpcc run`: what it costs and how far it is from onnxruntime.
 
-    python -m tests.benchmarks.run digits minilm32 minilm128
-    python -m tests.benchmarks.run                               all rows
-
-From the repository root, in an environment with mpcc; rows that export a model need its `examples` extra.
 Seconds are the median of the sessions; bytes and rounds are the same in all of them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from mpcc.runtime import kernels
-from tests.benchmarks.rows import ROWS, Material, Row, call
+from tests.benchmarks.rows import Material, Row, call
 
 TIMEOUT = 600  # seconds that a party waits for the other, which may have gigabytes to read
 
@@ -85,42 +76,3 @@ def largest_error(material: Material, outputs: Path) -> float:
         names = list(secure.files)
         plain = session.run(names, dict(inputs))
         return max(float(np.abs(secure[n] - p).max()) for n, p in zip(names, plain, strict=True))
-
-
-def lines(row: Row, ours: Measured) -> list[str]:
-    """The row of mpcc, and one for each peer with how many times as much it needs."""
-    each_way = f"{ours.bytes_party0 / 1e6:.2f} + {ours.bytes_party1 / 1e6:.2f}"
-    offline = f"{ours.dealt_bytes / 1e6:.1f} + {ours.setup_bytes / 1e6:.1f}"
-    largest = f"{ours.max_error:.2g}"
-    cells = (row.title, "mpcc", f"{ours.seconds:.2f}", each_way, ours.rounds, offline, largest)
-    table = [f"| {' | '.join(map(str, cells))} |"]
-    for peer in row.peers:
-        seconds = f"{peer.seconds:g} ({peer.seconds / ours.seconds:.1f}x)"
-        sent = f"{peer.megabytes:g} ({peer.megabytes / ours.megabytes:.1f}x)"
-        rounds = f"{peer.rounds} ({peer.rounds / ours.rounds:.1f}x)" if peer.rounds else ""
-        table.append(f"| | {peer.name} | {seconds} | {sent} | {rounds} | | {peer.max_error:g} |")
-    return table
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Measure the rows of the README's benchmark table.")
-    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)} (default: all)")
-    parser.add_argument("--sessions", type=int, default=5, help="runs of each row (default: 5)")
-    options = parser.parse_args(arguments)
-    unknown = set(options.rows) - ROWS.keys()
-    if unknown:
-        parser.error(f"no such row: {', '.join(sorted(unknown))}")
-    print(f"{os.cpu_count()} cores, {kernels.isa()}; both parties and the dealer on this machine, loopback\n")
-    print(
-        "| work | system | online s | online MB, server + client | rounds | dealt + set-up MB | max error |"
-    )
-    print("|---|---|---:|---:|---:|---:|---:|", flush=True)
-    for name in options.rows or ROWS:
-        with tempfile.TemporaryDirectory(prefix="mpcc-benchmark-") as folder:
-            print(
-                "\n".join(lines(ROWS[name], measure(ROWS[name], options.sessions, Path(folder)))), flush=True
-            )
-
-
-if __name__ == "__main__":
-    main()

@@ -45,6 +45,42 @@ def test_run_answers_and_reports(
     assert "sees both shares" in screen.err
 
 
+def test_a_profile_shows_where_the_time_went(
+    bert_program: Path, bert_input: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, report_path = tmp_path / "page.html", tmp_path / "r.json"
+    files = ["--input", str(bert_input), "--profile", str(page), "--report", str(report_path)]
+    assert main(["run", str(bert_program), *files, "--sessions", "2"]) == 0
+    report, shown = json.loads(report_path.read_text()), capsys.readouterr().out
+    assert "| layer.1 " in shown
+    assert "| less_than " in shown
+    assert "Bound by " in shown
+    data = json.loads(page.read_text().split('id="data">')[1].split("</script>")[0])
+    for index, party in enumerate(data["parties"]):
+        assert party["start"] == sorted(party["start"])
+        moved = dict.fromkeys(data["activities"], 0)
+        for activity, size in zip(party["activity"], party["bytes"], strict=True):
+            moved[data["activities"][activity]] += size
+        online = report["bytes"]["online"]
+        assert moved["send"] == online[f"party{index}"]
+        assert moved["wait"] == online[f"party{1 - index}"]
+        assert moved["compute"] == moved["correlations"] == 0
+        assert len({tick for tick in party["tick"] if tick >= 0}) == report["rounds"]
+    # the phase, as the channel's meter timed it, has little before the first span and after the last
+    seconds = max(party["end"] for party in data["parties"]) / 1e6
+    assert 0.5 * report["seconds"]["online"] < seconds <= report["seconds"]["online"]
+
+
+def test_an_unwritable_profile_is_refused_before_anything_runs(
+    bert_program: Path, bert_input: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--input", str(bert_input), "--profile", str(tmp_path / "nowhere" / "page.html")]
+    assert main(["run", str(bert_program), *files]) == 1
+    err = capsys.readouterr().err
+    assert "error[MPC-R037]" in err
+    assert "demonstration" not in err
+
+
 def test_simulate_answers(
     bert_program: Path, bert_input: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

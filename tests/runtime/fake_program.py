@@ -112,7 +112,7 @@ def _serve(folder: PartyFolder, channel: Channel, session: Session) -> Execution
 
 
 def _ask(channel: Channel, session: Session, inputs: Arrays, progress: Progress) -> ExecutionResult:
-    mask, correction = _expand(session.seed), np.frombuffer(session.payload, np.uint64)
+    mask, correction = _expand(session.seed), np.frombuffer(session.payload[:], np.uint64)
     with channel.meter.counting("setup"):
         masked_weights = np.frombuffer(channel.exchange(b"", 8 * SIZE), np.uint64)
         share = mask * masked_weights + correction

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.correlations import plan
 from mpcc.runtime.dealer import deal_sessions
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from tests.runtime.party_processes import Parties
 from tests.runtime.test_bad_input import wait_until_taken
+from tests.support import flip
 
 DIGITS = Path(__file__).parents[2] / "examples/digits"
 
@@ -78,6 +80,24 @@ def test_a_party_ends_or_stops_in_mid_run(
         assert both[1 - victim].error() == code
     assert not parties.output.exists()
     assert list(tmp_path.rglob("*.partial")) == []
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_corrections_damaged_in_mid_run(program: Path, tmp_path: Path, last: bool) -> None:
+    """Both sides end with a coded error, in set-up or at the very end, and the next session works."""
+    deal_sessions(program, 2, tmp_path / "store", lambda done, total: None)
+    shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
+    file = tmp_path / "store/party1/session-0000.bin"
+    payload = plan.offsets(plan.from_json((program / "correlations.json").read_text()))[1]
+    flip(file, 128 + (payload - 1 if last else 0))
+    with Parties(tmp_path, program).running() as parties:
+        server, port = parties.serve()
+        client = parties.ask(port)
+        assert (server.error(), client.error()) == ("MPC-R008", "MPC-S008")
+        assert not parties.output.exists()
+        assert not file.exists()
+        server, port = parties.serve()
+        assert parties.ask(port).end()[0] == server.end()[0] == 0
 
 
 def test_an_answer_from_the_two_executables(program: Path, tmp_path: Path) -> None:

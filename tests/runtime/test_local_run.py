@@ -53,7 +53,9 @@ def test_the_answer_and_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert 0 < report["seconds"]["online"] < 5
     [operation] = report["operations"]
     assert operation["onnx_nodes"] == ["MatMul_0"]
-    assert set(operation) == {"name", "kind", "onnx_nodes", "rounds", "bytes", "seconds"}
+    assert set(operation) == {"name", "kind", "onnx_nodes", "rounds", "bytes", "seconds", "wait_seconds"}
+    assert all(10e6 < report["memory"][party] < 10e9 for party in ("party0", "party1"))
+    assert all("spans" not in party for party in run.parties)
     screen = capfd.readouterr()
     assert "sees both shares" in screen.err
     assert screen.out == ""

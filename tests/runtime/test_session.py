@@ -22,6 +22,7 @@ from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.in_process import channel_pair
 from tests.runtime.fake_program import INPUT, SECRET, WEIGHTS, build_program, deal, execute
+from tests.support import flip
 
 
 class TwoParties:
@@ -104,6 +105,16 @@ def test_a_failed_session_is_used_up(tmp_path: Path) -> None:
     before = parties.store(0).unused()
     assert parties.codes() == ("MPC-R042", "MPC-R008")
     assert parties.store(0).unused() == parties.store(1).unused() == before[1:]
+
+
+def test_damaged_corrections_fail_both(tmp_path: Path) -> None:
+    """Found when they are read: party 0 has sent its weights by then. Nothing of the session is left."""
+    parties = TwoParties(tmp_path)
+    before = parties.store(1).unused()
+    flip(tmp_path / "store/party1/session-0000.bin", 128 + 20)
+    assert parties.codes() == ("MPC-R008", "MPC-S008")
+    assert parties.store(0).unused() == parties.store(1).unused() == before[1:]
+    assert not (tmp_path / "store/party1/session-0000.bin").exists()
 
 
 def test_different_programs(tmp_path: Path) -> None:

@@ -16,11 +16,14 @@ import pytest
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.store import Store, read_index
 from mpcc.runtime.store_writer import write_pair
+from tests.support import flip
 
 PROGRAM = "ab" * 32
 WEIGHTS = "cd" * 32
 MASK_SEED = bytes(range(16))
 PAYLOAD = np.arange(1000, dtype=np.uint64)
+PAYLOADS = PAYLOAD[:300], PAYLOAD[300:]
+PIECES = slice(2400), slice(2400, 8000)
 
 
 def deal(path: Path, sessions: int = 2) -> list[bytes]:
@@ -28,7 +31,7 @@ def deal(path: Path, sessions: int = 2) -> list[bytes]:
     with write_pair(path, PROGRAM, WEIGHTS, MASK_SEED) as (server, client):
         for number, session_id in enumerate(ids):
             server.add(session_id, bytes([number]) * 16, [])
-            client.add(session_id, bytes([100 + number]) * 16, [PAYLOAD[:300], PAYLOAD[300:], b""])
+            client.add(session_id, bytes([100 + number]) * 16, [PAYLOADS[0], b"", PAYLOADS[1]])
     return ids
 
 
@@ -52,10 +55,10 @@ def test_both_parties_get_their_parts(tmp_path: Path) -> None:
     assert server.unused() == client.unused() == ids
     session = client.take(ids[1])
     assert (session.id, session.seed, session.weight_mask_seed) == (ids[1], bytes([101]) * 16, None)
-    assert np.array_equal(np.frombuffer(session.payload, np.uint64), PAYLOAD)
+    assert np.array_equal(np.frombuffer(session.payload[:], np.uint64), PAYLOAD)
     assert client.unused() == ids[:1]
     session = server.take(ids[0])
-    assert (session.seed, bytes(session.payload), session.weight_mask_seed) == (bytes(16), b"", MASK_SEED)
+    assert (session.seed, bytes(session.payload[:]), session.weight_mask_seed) == (bytes(16), b"", MASK_SEED)
 
 
 def test_party_1_never_gets_the_weight_mask(tmp_path: Path) -> None:
@@ -107,7 +110,7 @@ def test_a_crash_after_the_mark_uses_the_session_up(tmp_path: Path) -> None:
 import os
 from pathlib import Path
 import mpcc.runtime.store as store
-store._map_file = lambda path: os._exit(9)
+store.open_session = lambda *_: os._exit(9)
 store.Store(Path({str(tmp_path / "store/party1")!r}), 1, {PROGRAM!r}).take(bytes.fromhex({ids[0].hex()!r}))
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
@@ -130,20 +133,61 @@ def test_other_program_or_weights(tmp_path: Path) -> None:
     assert code_of(lambda: Store(server, 0, PROGRAM, "00" * 32)) == "MPC-S004"
 
 
-@pytest.mark.parametrize("position", [0, 8, 41, 60, 75, 90, 128, 500, 128 + 7999])
-def test_flipped_bit_in_a_session(tmp_path: Path, position: int) -> None:
+@pytest.mark.parametrize("position", [0, 8, 41, 60, 75, 90, 127, -80, -79, -70, -33, -1])
+def test_flipped_bit_in_a_head_or_table(tmp_path: Path, position: int) -> None:
     ids = deal(tmp_path / "store")
-    file = tmp_path / "store/party1/session-0000.bin"
-    contents = bytearray(file.read_bytes())
-    contents[position] ^= 4
-    file.write_bytes(contents)
+    flip(tmp_path / "store/party1/session-0000.bin", position)
     store = client_store(tmp_path / "store")
     assert code_of(lambda: store.take(ids[0])) == "MPC-S008"
     assert store.unused() == ids[1:]
 
 
 @pytest.mark.parametrize(
-    ("size", "code"), [(0, "MPC-S007"), (127, "MPC-S007"), (128, "MPC-S008"), (8127, "MPC-S008")]
+    ("position", "damaged", "intact"), [(128, 0, 1), (2527, 0, 1), (2528, 1, 0), (8127, 1, 0)]
+)
+def test_flipped_bit_in_a_payload(tmp_path: Path, position: int, damaged: int, intact: int) -> None:
+    """Seen before a byte of the piece is handed out."""
+    ids = deal(tmp_path / "store")
+    flip(tmp_path / "store/party1/session-0000.bin", position)
+    store = client_store(tmp_path / "store")
+    payload = store.take(ids[0]).payload
+    assert np.array_equal(np.frombuffer(payload[PIECES[intact]], np.uint64), PAYLOADS[intact])
+    assert code_of(lambda: payload[PIECES[damaged]]) == "MPC-S008"
+    assert code_of(lambda: payload[:]) == "MPC-S008"
+    assert store.unused() == ids[1:]
+
+
+def test_only_whole_pieces_are_read(tmp_path: Path) -> None:
+    [session_id] = deal(tmp_path / "store", 1)
+    payload = client_store(tmp_path / "store").take(session_id).payload
+    assert len(payload[2400:2400]) == 0
+    for part in (slice(0, 8), slice(8, 2400), slice(2400, 2401), slice(1, 1)):
+        with pytest.raises(RuntimeError, match="other corrections"):
+            payload[part]
+
+
+def test_a_file_cut_off_while_it_is_read(tmp_path: Path) -> None:
+    [session_id] = deal(tmp_path / "store", 1)
+    file = tmp_path / "store/party1/session-0000.bin"
+    os.link(file, tmp_path / "other name")
+    payload = client_store(tmp_path / "store").take(session_id).payload
+    os.truncate(tmp_path / "other name", 3000)
+    assert len(payload[PIECES[0]]) == 2400
+    assert code_of(lambda: payload[PIECES[1]]) == "MPC-S008"
+
+
+def test_the_file_is_closed_with_the_payload(tmp_path: Path) -> None:
+    [session_id] = deal(tmp_path / "store", 1)
+    before = len(os.listdir("/proc/self/fd"))
+    session = client_store(tmp_path / "store").take(session_id)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del session
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    ("size", "code"),
+    [(0, "MPC-S007"), (127, "MPC-S007"), (128, "MPC-S008"), (8128, "MPC-S008"), (8207, "MPC-S008")],
 )
 def test_truncated_session(tmp_path: Path, size: int, code: str) -> None:
     ids = deal(tmp_path / "store")

@@ -39,6 +39,7 @@ def test_no_option_of_a_party_records_shares(command: click.Command) -> None:
         "once",
         "timeout",
         "report",
+        "profile",  # names, kinds, sizes and times
         "events",
     }
     assert {parameter.name for parameter in command.params} <= allowed

@@ -6,10 +6,14 @@
 #include "lanes_avx512.hpp"
 
 #include "compare.hpp"
+#include "exponential.hpp"
 #include "matmul.hpp"
+#include "openings.hpp"
 #include "pack.hpp"
 #include "polynomial.hpp"
+#include "rows.hpp"
 #include "sine.hpp"
+#include "truncate.hpp"
 #include "tile_avx512.hpp"
 
 namespace {
@@ -22,5 +26,6 @@ void matmul_block(const MatmulBlock& block) {
 
 const Kernels kAvx512Ifma = {
     "avx512ifma", Tile<true>::rows, Matmul<Tile<true>>::strip, aes_schedule, expand, pack, unpack,
-    matmul_block, compare_leaves, carry_node, segmented_polynomial, sine_series,
+    matmul_block, compare_leaves, carry_node, segmented_polynomial, sine_series, exponential, pack_difference, unpack_sum, unpack_add,
+    truncate_open, truncate_close, shift_right, row_counts,
 };

@@ -6,10 +6,14 @@
 #include "lanes_scalar.hpp"
 
 #include "compare.hpp"
+#include "exponential.hpp"
 #include "matmul.hpp"
+#include "openings.hpp"
 #include "pack.hpp"
 #include "polynomial.hpp"
+#include "rows.hpp"
 #include "sine.hpp"
+#include "truncate.hpp"
 
 namespace {
 
@@ -33,5 +37,6 @@ struct Tile {
 
 const Kernels kPortable = {
     "portable", Tile::rows, Matmul<Tile>::strip, aes_schedule, expand, pack, unpack, Matmul<Tile>::block,
-    compare_leaves, carry_node, segmented_polynomial, sine_series,
+    compare_leaves, carry_node, segmented_polynomial, sine_series, exponential, pack_difference, unpack_sum, unpack_add,
+    truncate_open, truncate_close, shift_right, row_counts,
 };

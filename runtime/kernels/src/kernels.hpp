@@ -12,6 +12,7 @@ using i32 = std::int32_t;
 using std::size_t;
 
 inline u64 low_mask(int bits) { return ~u64{0} >> (64 - bits); }  // 1 <= bits <= 64
+inline u64 power_of_two(int bits) { return bits < 64 ? u64{1} << bits : 0; }  // mod 2^64
 inline size_t words_of(size_t bits) { return (bits + 63) / 64; }
 inline size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
@@ -58,10 +59,11 @@ struct PolynomialArgs {
     const u64 *z, *w;
     const u8* bits;
     const u64* coefficients;
-    const u8* needed;
+    const i64* repeats;
     const u64* dealt[4];  // atoms, wraps_z, wraps_w, wraps_zw
     u64* out;
     size_t n, columns, z_powers, w_powers;
+    size_t z_repeat, w_repeat, bits_repeat;  // neighbouring elements that share an entry
     int z_bits, w_bits, ring, party;
 };
 
@@ -72,6 +74,33 @@ struct SineArgs {
     u64* out;
     size_t n, terms;
     int p, j, shift, bits;
+};
+
+struct ExponentialArgs {
+    const u64 *delta, *factors;
+    const i64 *coarse, *fine;
+    u64* out;
+    size_t n;
+    int j, low, scale, bits;
+};
+
+struct TruncateArgs {
+    const u64 *share, *own, *product;
+    const u8 *mine, *theirs;
+    u8* message;
+    u64* out;
+    size_t n;
+    int bits, ring, result, party;
+};
+
+struct RowCountArgs {
+    const u64* opened;
+    const void* onehots;  // of u8, or of u16 where `wide`
+    u64* out;
+    size_t length;
+    i64 low;
+    int bits, levels;
+    bool wide;
 };
 
 struct Kernels {
@@ -88,6 +117,15 @@ struct Kernels {
     void (*carry_node)(const CarryArgs& args, size_t first_word, size_t last_word);
     void (*segmented_polynomial)(const PolynomialArgs& args, size_t first, size_t last);
     void (*sine_series)(const SineArgs& args, size_t first, size_t last);
+    void (*exponential)(const ExponentialArgs& args, size_t first, size_t last);
+    // Ranges of these begin at multiples of 64.
+    void (*pack_difference)(const u64* a, const u64* b, u64 offset, size_t count, int bits, u8* out);
+    void (*unpack_sum)(const u8* a, const u8* b, size_t count, int bits, u64* out);
+    void (*unpack_add)(const u64* x, const u8* data, size_t count, int bits, u64* out);
+    void (*truncate_open)(const TruncateArgs& args, size_t first, size_t last);
+    void (*truncate_close)(const TruncateArgs& args, size_t first, size_t last);
+    void (*shift_right)(const u64* x, u64 offset, size_t count, int ring, int bits, u64* out);
+    void (*row_counts)(const RowCountArgs& args, size_t first_row, size_t last_row);
 };
 
 extern const Kernels kPortable;

@@ -18,6 +18,11 @@ struct Lanes {
     static V add(V a, V b) { return _mm256_add_epi64(a, b); }
     static V sub(V a, V b) { return _mm256_sub_epi64(a, b); }
     static V and_(V a, V b) { return _mm256_and_si256(a, b); }
+    static V xor_(V a, V b) { return _mm256_xor_si256(a, b); }
+    static V where(u64 bits) {  // all ones in each lane whose bit is set
+        const V each = _mm256_set_epi64x(8, 4, 2, 1);
+        return _mm256_cmpeq_epi64(and_(set(bits), each), each);
+    }
     static V mul(V a, V b) {
         const V cross = add(_mm256_mul_epu32(shr(a, 32), b), _mm256_mul_epu32(a, shr(b, 32)));
         return add(_mm256_mul_epu32(a, b), shl(cross, 32));

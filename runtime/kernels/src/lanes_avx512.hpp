@@ -18,6 +18,9 @@ struct Lanes {
     static V add(V a, V b) { return _mm512_add_epi64(a, b); }
     static V sub(V a, V b) { return _mm512_sub_epi64(a, b); }
     static V and_(V a, V b) { return _mm512_and_si512(a, b); }
+    static V xor_(V a, V b) { return _mm512_xor_si512(a, b); }
+    // All ones in each lane whose bit is set.
+    static V where(u64 bits) { return _mm512_movm_epi64(static_cast<__mmask8>(bits)); }
     static V mul(V a, V b) { return _mm512_mullo_epi64(a, b); }
     static V mul_32(V a, V b) { return _mm512_mul_epi32(a, b); }  // of the lower halves, signed
     static V shl(V a, int s) { return _mm512_sll_epi64(a, _mm_cvtsi32_si128(s)); }

@@ -14,6 +14,8 @@ struct Lanes {
     static V add(V a, V b) { return a + b; }
     static V sub(V a, V b) { return a - b; }
     static V and_(V a, V b) { return a & b; }
+    static V xor_(V a, V b) { return a ^ b; }
+    static V where(u64 bits) { return 0 - (bits & 1); }  // all ones in each lane whose bit is set
     static V mul(V a, V b) { return a * b; }
     static V mul_32(V a, V b) {  // of the lower halves, signed
         return static_cast<u64>(static_cast<i64>(static_cast<std::int32_t>(a)) * static_cast<std::int32_t>(b));

@@ -1,6 +1,7 @@
 // segmented_polynomial, on Lanes, a block of elements at a time: its coefficients stay in the first-level cache while
-// each row of dealt shares is read once, in order.
+// each row of dealt shares is read once, in order. Entries that several elements share are repeated in the block only.
 #pragma once
+#include <algorithm>
 #include <cstring>
 
 #include "kernels.hpp"
@@ -17,9 +18,16 @@ struct PolynomialBlock {
     alignas(64) u64 bit[kPolynomialBlock], part[kPolynomialBlock], sum[kPolynomialBlock];
     alignas(64) u64 padded[4][kPolynomialBlock];
 
-    // The block's part of an array from `from` on, filled up with zeros.
-    const u64* pad(u64* to, const u64* from) const {
-        std::memcpy(to, from, 8 * count);
+    // The block's elements of an array, each entry of which stands for `repeat` elements, filled up with zeros.
+    const u64* take(u64* to, const u64* from, size_t repeat) const {
+        if (repeat == 1)
+            std::memcpy(to, from + start, 8 * count);
+        else
+            for (size_t at = 0, end; at < count; at = end) {
+                const size_t entry = (start + at) / repeat;
+                end = std::min(count, (entry + 1) * repeat - start);
+                std::fill(to + at, to + end, from[entry]);
+            }
         std::memset(to + count, 0, 8 * (kPolynomialBlock - count));
         return to;
     }
@@ -65,8 +73,17 @@ void move_column(PolynomialBlock& block, size_t z_powers, size_t w_powers) {
 
 // A bit of every element, as all ones where it was opened as 1.
 void load_bit(const PolynomialArgs& args, PolynomialBlock& block, size_t bit) {
-    const u8* opened = args.bits + bit * args.n + block.start;
-    for (size_t at = 0; at < block.count; ++at) block.bit[at] = -static_cast<u64>(opened[at] & 1);
+    const u8* opened = args.bits + bit * (args.n / args.bits_repeat);
+    if (args.bits_repeat == 1) {
+        opened += block.start;
+        for (size_t at = 0; at < block.count; ++at) block.bit[at] = -static_cast<u64>(opened[at] & 1);
+        return;
+    }
+    for (size_t at = 0, end; at < block.count; at = end) {
+        const size_t entry = (block.start + at) / args.bits_repeat;
+        end = std::min(block.count, (entry + 1) * args.bits_repeat - block.start);
+        std::fill(block.bit + at, block.bit + end, -static_cast<u64>(opened[entry] & 1));
+    }
 }
 
 // The coefficients of one column; in those of column 0 the opened bits count too.
@@ -109,19 +126,22 @@ void add_atom(const PolynomialArgs& args, PolynomialBlock& block, const u64* pow
     });
 }
 
-// The dealt atoms of one column; `taken` counts the rows read of each dealt array.
+// The dealt atoms of one column; `taken` counts the entries passed of each dealt array.
 void add_atoms(const PolynomialArgs& args, PolynomialBlock& block, size_t t, size_t* taken) {
     const size_t powers = args.z_powers * args.w_powers;
     for (size_t power = 0; power < powers; ++power) {
-        if (!args.needed[t * powers + power]) continue;
+        const size_t repeat = static_cast<size_t>(args.repeats[t * powers + power]);
+        if (repeat == 0) continue;
         const bool of_z = power >= args.w_powers, of_w = power % args.w_powers != 0;
         const bool present[4] = {true, of_z && args.z_bits < args.ring, of_w && args.w_bits < args.ring,
                                  of_z && of_w && args.z_bits + args.w_bits < args.ring};
         const u64* rows[4] = {};
         for (size_t variant = 0; variant < 4; ++variant) {
             if (!present[variant]) continue;
-            rows[variant] = args.dealt[variant] + taken[variant]++ * args.n + block.start;
-            if (block.count < kPolynomialBlock) rows[variant] = block.pad(block.padded[variant], rows[variant]);
+            const u64* row = args.dealt[variant] + taken[variant];
+            taken[variant] += args.n / repeat;
+            const bool whole = repeat == 1 && block.count == kPolynomialBlock;
+            rows[variant] = whole ? row + block.start : block.take(block.padded[variant], row, repeat);
         }
         add_atom(args, block, block.powers[power], rows);
     }
@@ -130,9 +150,9 @@ void add_atoms(const PolynomialArgs& args, PolynomialBlock& block, size_t t, siz
 void polynomial_block(const PolynomialArgs& args, PolynomialBlock& block) {
     size_t taken[4] = {};
     std::memset(block.bit, 0, sizeof block.bit);
-    block.pad(block.public_z, args.z + block.start);
+    block.take(block.public_z, args.z, args.z_repeat);
     unmask(block.public_z, block.wrapped_z, args.z_bits);
-    block.pad(block.public_w, args.w + block.start);
+    block.take(block.public_w, args.w, args.w_repeat);
     unmask(block.public_w, block.wrapped_w, args.w_bits);
     for (size_t t = 0; t < args.columns; ++t) {
         load_column(args, block, t);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace {
 
@@ -17,12 +18,18 @@ struct Job {
     const std::function<void(std::size_t)>& task;
     std::size_t count;
     std::atomic<std::size_t> next{0};
+    std::size_t workers = 0;  // guarded by the pool's mutex
 
-    void work() {
-        for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(i);
+    bool step() {  // one task; false when none is left
+        const std::size_t i = next.fetch_add(1, std::memory_order_relaxed);
+        if (i >= count) return false;
+        task(i);
+        return true;
     }
+    bool open() const { return next.load(std::memory_order_relaxed) < count; }
 };
 
+// Workers serve the newest job first: work ahead of its time, which comes in long jobs, waits for what is needed now.
 class Pool {
   public:
     explicit Pool(std::size_t workers) {
@@ -30,37 +37,44 @@ class Pool {
     }
 
     void run(Job& job) {
-        std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
-        if (!turn) return job.work();
         {
-            std::lock_guard<std::mutex> lock(state_);
-            job_ = &job;
+            std::lock_guard<std::mutex> lock(mutex_);
+            jobs_.push_back(&job);
+            newest_.fetch_add(1, std::memory_order_relaxed);
         }
         wake_.notify_all();
-        job.work();
-        std::unique_lock<std::mutex> lock(state_);
-        job_ = nullptr;  // a worker that wakes late finds nothing
-        idle_.wait(lock, [this] { return busy_ == 0; });
+        while (job.step()) {
+        }
+        std::unique_lock<std::mutex> lock(mutex_);
+        jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));  // a worker that wakes late does not find it
+        idle_.wait(lock, [&job] { return job.workers == 0; });
     }
 
   private:
+    Job* open_job() const {
+        const auto found = std::find_if(jobs_.rbegin(), jobs_.rend(), [](const Job* job) { return job->open(); });
+        return found == jobs_.rend() ? nullptr : *found;
+    }
+
     void serve() {
-        std::unique_lock<std::mutex> lock(state_);
+        std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [this] { return job_ != nullptr && job_->next < job_->count; });
-            Job* job = job_;
-            ++busy_;
+            Job* job = nullptr;
+            wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+            const std::size_t newest = newest_.load(std::memory_order_relaxed);
+            ++job->workers;
             lock.unlock();
-            job->work();
+            while (newest_.load(std::memory_order_relaxed) == newest && job->step()) {
+            }
             lock.lock();
-            if (--busy_ == 0) idle_.notify_one();
+            if (--job->workers == 0) idle_.notify_all();
         }
     }
 
-    std::mutex turn_, state_;
+    std::mutex mutex_;
     std::condition_variable wake_, idle_;
-    Job* job_ = nullptr;
-    std::size_t busy_ = 0;
+    std::vector<Job*> jobs_;
+    std::atomic<std::size_t> newest_{0};  // counts the jobs
 };
 
 // Never destroyed: its threads end with the process. A forked child has no workers, so it starts its own pool.
@@ -101,7 +115,10 @@ std::size_t thread_count() {
 }
 
 void run_tasks(std::size_t count, const std::function<void(std::size_t)>& task) {
+    if (count <= 1 || thread_count() == 1) {
+        for (std::size_t i = 0; i < count; ++i) task(i);
+        return;
+    }
     Job job{task, count};
-    if (count <= 1 || thread_count() == 1) return job.work();
     started_pool().run(job);
 }

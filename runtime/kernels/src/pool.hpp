@@ -4,7 +4,7 @@
 #include <functional>
 
 // Calls task(0) .. task(count-1), each once, on the calling thread and the pool, and returns when all are done.
-// While another thread uses the pool, the caller does its tasks alone. Tasks must not throw.
+// Several threads may call it at once and share the pool. Tasks must not throw.
 void run_tasks(std::size_t count, const std::function<void(std::size_t)>& task);
 
 // Threads that take part, the caller included: MPCC_THREADS, or every core. Throws std::runtime_error when it is not a

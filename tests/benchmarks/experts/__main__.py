@@ -26,11 +26,11 @@ from tests.benchmarks.experts.points import (
     WIDTHS,
     Point,
     Results,
-    available_memory,
     measure,
     points,
     tell,
 )
+from tests.benchmarks.machine import available_memory
 from tests.benchmarks.rows import ROOT
 
 RESULTS = ROOT / "build/experts_scaling.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from mpcc.passes.experts.layout import ALL, DISPATCH, OUTER
 from tests.benchmarks.experts.points import USUAL, Point, Results
 from tests.benchmarks.experts.predicted import Mixture, weights_bytes
 from tests.benchmarks.experts.published import CRYPTOMOE, SECMOE, SECMOE_EXPERTS
+from tests.benchmarks.pages import with_tables
 from tests.benchmarks.rows import ROOT
 
 PAGE = ROOT / "docs/experts_scaling.md"
@@ -170,7 +170,5 @@ def _cryptomoe() -> str:
 
 def write_page(study: Study, folder: Path) -> None:
     """docs/experts_scaling.md with these tables into a folder."""
-    pattern, text = r"(<!-- tables -->\n).*?(<!-- end of tables -->)", tables(study)
-    page = PAGE.read_text(encoding="utf-8")
-    new = re.sub(pattern, lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page, flags=re.S)
+    new = with_tables(PAGE.read_text(encoding="utf-8"), tables(study))
     (folder / PAGE.name).write_text(new, encoding="utf-8")

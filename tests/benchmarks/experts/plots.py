@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,14 +17,7 @@ from tests.benchmarks.experts.page import SHOWN, Study
 from tests.benchmarks.experts.points import EXPERTS, OTHERS, USUAL, Point
 from tests.benchmarks.experts.predicted import weights_bytes
 from tests.benchmarks.experts.published import SECMOE, SECMOE_EXPERTS
-
-STYLE: Any = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "mpcc",
-    "font.size": 10,
-    "axes.grid": True,
-    "grid.alpha": 0.3,
-}
+from tests.benchmarks.figures import save, style
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ def draw(study: Study, folder: Path) -> list[Path]:
     widths, tokens = sorted({p.width for p in study.points}), sorted({p.tokens for p in study.points})
     most = [(width, tokens[-1]) for width in widths]
     fewer = [(widths[-1], count) for count in tokens[:-1]]
-    with mpl.rc_context(STYLE):
+    with style():
         figures = {
             "experts_bytes": _bytes(study, most, (*USUAL_LINES, *OTHER_LINES)),
             "experts_seconds": _seconds(study, most),
@@ -68,7 +60,7 @@ def draw(study: Study, folder: Path) -> list[Path]:
             figures["experts_secmoe"] = beside
         paths = {folder / f"{name}.svg": figure for name, figure in figures.items()}
         for path, figure in paths.items():
-            figure.savefig(path, metadata={"Date": None})
+            save(figure, path)
     return list(paths)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,8 +14,9 @@ import onnxruntime
 
 from mpcc.compiler.choose.experts.request import Capacity
 from mpcc.passes.experts.layout import ALL, DISPATCH, OUTER
-from mpcc.runtime import kernels
+from tests.benchmarks import kept
 from tests.benchmarks.experts.layer import Layer
+from tests.benchmarks.machine import machine
 from tests.benchmarks.rows import Material
 from tests.benchmarks.run import secure_run
 
@@ -144,35 +144,17 @@ def measure(point: Point, material: Material, weights: Path, sessions: int, fold
     )
 
 
-def machine() -> str:
-    gigabytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    return (
-        f"{os.cpu_count()} cores, {kernels.isa()}, {gigabytes:.0f} GB; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, onnxruntime {onnxruntime.__version__}"
-    )
-
-
-def available_memory() -> float:
-    """Bytes that this machine has left."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-
-
 class Results:
-    """Finished points in a JSON file, which is written after each: a study that was interrupted goes on."""
+    """Finished points by what they are of, kept in a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        entries = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        found = [Result(**{**entry, "point": Point(**entry["point"])}) for entry in entries]
+        found = [Result(**{**entry, "point": Point(**entry["point"])}) for entry in kept.read(path)]
         self.by_point = {result.point: result for result in found}
 
     def add(self, result: Result) -> None:
         self.by_point[result.point] = result
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_suffix(".new")
-        new.write_text(json.dumps([asdict(r) for r in self.by_point.values()], indent=1), encoding="utf-8")
-        new.replace(self.path)
+        kept.write(self.path, [asdict(r) for r in self.by_point.values()])
 
 
 def tell(result: Result) -> None:

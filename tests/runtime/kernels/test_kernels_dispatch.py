@@ -87,6 +87,37 @@ def test_many_python_threads_at_once(native: Any, ring: Draw) -> None:
         assert all(pool.map(work, range(16)))
 
 
+def test_threads_share_the_workers(ring: Draw) -> None:
+    """Long and short work at the same time: nothing is left out, nothing is done twice."""
+    native = load_native("portable", 4)
+    values, short = ring(30, 2_000_003), ring(30, 150_001)
+    packed, packed_short = twin.pack(values, 30), twin.pack(short, 30)
+
+    def work(number: int) -> bool:
+        if number % 2:
+            return all(np.array_equal(native.pack(short, 30), packed_short) for _ in range(40))
+        return all(np.array_equal(native.unpack(packed, len(values), 30), values) for _ in range(5))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(work, range(6)))
+
+
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer's own allocator")
+def test_memory_is_kept_for_the_next_array() -> None:
+    """A process that asked for it takes the memory of an array it freed again, without a fault a page."""
+    code = """
+import resource
+from mpcc.runtime import kernels
+kernels.keep_memory()
+def faults(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3): kernels.expand(bytes(16), 0, 400_000, 64)
+before = faults()
+for _ in range(20): kernels.expand(bytes(16), 0, 400_000, 64)
+print(faults() - before < 780)
+"""
+    assert run_python(code)[:2] == (0, "True")
+
+
 def _in_child(queue: Any, native: Any) -> None:
     queue.put(native.expand(bytes(16), 1, 500_000, 64).sum())
 

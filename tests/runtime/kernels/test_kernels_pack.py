@@ -64,12 +64,18 @@ def test_planes(kernels: Any, size: int) -> None:
     words = kernels.planes_pack(bits)
     assert len(words) == (size + 63) // 64
     assert int.from_bytes(words.tobytes(), "little") == int("0" + "".join(map(str, bits[::-1])), 2)
-    assert np.array_equal(kernels.planes_unpack(words, size), bits)
+    assert np.array_equal(kernels.planes_unpack(words[None], size), bits[None])
 
 
 def test_planes_take_the_lowest_bit(kernels: Any) -> None:
     bits = np.array([2, 3, 255, 254, 1] * 20, dtype=np.uint8)
-    assert kernels.planes_unpack(kernels.planes_pack(bits), 100).tolist() == [0, 1, 1, 0, 1] * 20
+    assert kernels.planes_unpack(kernels.planes_pack(bits)[None], 100).tolist() == [[0, 1, 1, 0, 1] * 20]
+
+
+@pytest.mark.parametrize(("planes", "size"), [(0, 5), (3, 0), (2, 64), (43, 1536), (5, 130_001)])
+def test_many_planes(native: Any, ring: Draw, planes: int, size: int) -> None:
+    words = ring(64, planes, (size + 63) // 64)
+    assert np.array_equal(native.planes_unpack(words, size), twin.planes_unpack(words, size))
 
 
 def test_wrong_arguments(kernels: Any) -> None:
@@ -95,5 +101,7 @@ def test_wrong_arguments(kernels: Any) -> None:
         kernels.unpack(values, 10, 8)
     with pytest.raises(TypeError):
         kernels.planes_pack(values)
+    with pytest.raises(TypeError):
+        kernels.planes_unpack(values, 64 * 10)
     with pytest.raises(ValueError, match="ceil"):
-        kernels.planes_unpack(values, 64 * 9)
+        kernels.planes_unpack(values.reshape(2, 5), 64 * 4)

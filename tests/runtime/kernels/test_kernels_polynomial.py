@@ -14,28 +14,31 @@ def integers(generator: np.random.Generator, bits: int, *shape: int) -> U64:
     return generator.integers(0, (1 << bits) - 1, shape, dtype=np.uint64, endpoint=True)
 
 
-def arguments(n: int, parameters: tuple[int, ...], party: int) -> list[Any]:
-    """Random words everywhere, a third of the atoms missing.
+def arguments(n: int, parameters: tuple[int, ...], party: int, repeats: Sequence[int] = (1,)) -> list[Any]:
+    """Random words everywhere, a third of the atoms missing; neighbours share entries as one of `repeats`
+    says.
 
     `parameters`: bits, powers of z and w, both openings' width, the ring.
     """
     bit_count, z_powers, w_powers, z_bits, w_bits, ring = parameters
     generator = np.random.default_rng(n + 7 * bit_count)
     shape = (1 + bit_count, z_powers, w_powers)
-    needed = (generator.random(shape) < 2 / 3).astype(np.uint8)
-    counts: tuple[int, ...] = (
-        int(np.count_nonzero(needed)),
-        int(np.count_nonzero(needed[:, 1:])) * (z_bits < ring),
-        int(np.count_nonzero(needed[:, :, 1:])) * (w_bits < ring),
-        int(np.count_nonzero(needed[:, 1:, 1:])) * (z_bits + w_bits < ring),
+    needed = (generator.random(shape) < 2 / 3) * generator.choice(repeats, shape)
+    kept = (
+        needed,
+        needed[:, 1:] * (z_bits < ring),
+        needed[:, :, 1:] * (w_bits < ring),
+        needed[:, 1:, 1:] * (z_bits + w_bits < ring),
     )
+    entries = n // generator.choice(repeats, 3)
     return [
-        integers(generator, z_bits, n),
-        integers(generator, w_bits, n),
-        generator.integers(0, 2, (bit_count, n), dtype=np.uint8),
+        integers(generator, z_bits, entries[0]),
+        integers(generator, w_bits, entries[1]),
+        generator.integers(0, 2, (bit_count, entries[2]), dtype=np.uint8),
         integers(generator, 64, *shape),
         needed,
-        *(integers(generator, 64, count, n) for count in counts),
+        *(integers(generator, 64, int((n // rows[rows > 0]).sum())) for rows in kept),
+        n,
         z_bits,
         w_bits,
         ring,
@@ -51,6 +54,22 @@ def test_matches_the_twin(native: Any, n: int, shape: tuple[int, ...]) -> None:
         assert np.array_equal(native.segmented_polynomial(*args), twin.segmented_polynomial(*args))
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("n", [0, 6, 768, 4608])
+def test_neighbours_may_share_entries(native: Any, n: int, shape: tuple[int, ...]) -> None:
+    for repeats in ((1, 2, 3), (6, 1), (n or 1,)):
+        args = arguments(n, shape, 0, repeats)
+        assert np.array_equal(native.segmented_polynomial(*args), twin.segmented_polynomial(*args))
+
+
+def test_shared_entries_are_repeated_entries(kernels: Any) -> None:
+    args = arguments(240, (3, 3, 2, 17, 20, 45), 0, (1, 5, 240))
+    expected = kernels.segmented_polynomial(*args)
+    for position in (0, 1, 2):
+        args[position] = np.repeat(args[position], 240 // args[position].shape[-1], axis=-1)
+    assert np.array_equal(kernels.segmented_polynomial(*args), expected)
+
+
 @pytest.mark.parametrize(("z_powers", "w_powers"), [(64, 1), (1, 64), (8, 8)])
 def test_the_most_powers(native: Any, z_powers: int, w_powers: int) -> None:
     args = arguments(200, (2, z_powers, w_powers, 9, 12, 64), 0)
@@ -63,7 +82,6 @@ def test_without_bits_and_with_any_flags(native: Any) -> None:
     args = arguments(300, (4, 3, 1, 20, 64, 60), 1)
     plain = twin.segmented_polynomial(*args)
     args[2] = args[2] + np.uint8(2)  # the lowest bit counts
-    args[4] = args[4] * np.uint8(5)  # what is not zero is needed
     for kernels in (native, twin):
         assert np.array_equal(kernels.segmented_polynomial(*args), plain)
 
@@ -118,8 +136,8 @@ def test_the_shares_sum_to_the_polynomial(
     ]
     dealt = [np.array([c[v] for c in columns], dtype=np.uint64).reshape(n, -1).T.copy() for v in range(4)]
     other = [integers(generator, 64, *d.shape) for d in dealt]
-    needed = np.ones(table.shape, dtype=np.uint8)
-    needed[0, 0, 0] = 0
+    repeats = np.ones(table.shape, dtype=np.int64)
+    repeats[0, 0, 0] = 0
     opened = [
         (v - m.view(np.int64)).view(np.uint64) & np.uint64((1 << k) - 1)
         for v, m, k in zip(values, masks, bits, strict=True)
@@ -129,9 +147,11 @@ def test_the_shares_sum_to_the_polynomial(
         shares = []
         for variant, (whole, share) in enumerate(zip(dealt, other, strict=True)):
             width = max(0, ring - (variant & 1) * bits[0] - (variant >> 1) * bits[1])
-            shares.append((share if party == 0 else whole - share) & np.uint64((1 << width) - 1))
+            shares.append(
+                ((share if party == 0 else whole - share) & np.uint64((1 << width) - 1)).reshape(-1)
+            )
         total += kernels.segmented_polynomial(
-            *opened, selected ^ rho, table.view(np.uint64), needed, *shares, *bits, ring, party
+            *opened, selected ^ rho, table.view(np.uint64), repeats, *shares, n, *bits, ring, party
         )
     for e in range(n):
         z, w = (int(v[e]) for v in values)
@@ -144,20 +164,26 @@ def test_wrong_arguments(kernels: Any) -> None:
     args = arguments(10, (2, 3, 2, 20, 24, 50), 0)
     short = np.zeros(9, dtype=np.uint64)
     for position, wrong, match in (
-        (0, short, "one length"),
-        (1, short, "one length"),
-        (2, args[2][:, :9].copy(), "one length"),
+        (0, short, "divide the count"),
+        (0, short[:0].copy(), "divide the count"),
+        (1, short, "divide the count"),
+        (2, args[2][:, :9].copy(), "divide the count"),
         (2, args[2][:1].copy(), "coefficients"),
         (3, args[3][:, :2].copy(), "coefficients"),
         (4, args[4][:, :, :1].copy(), "coefficients"),
-        (5, args[5][1:].copy(), "rows"),
-        (6, args[6][1:].copy(), "rows"),
-        (7, np.zeros((0, 10), dtype=np.uint64), "rows"),
-        (8, args[8][:, 1:].copy(), "rows"),
-        (9, 1, "2 to 64"),
-        (10, 65, "2 to 64"),
-        (11, 0, "bits must be"),
-        (12, 2, "party"),
+        (4, args[4] * -1, "not be negative"),
+        (4, args[4] * 3, "divide the count"),
+        (4, args[4] * 2, "entries of atoms"),
+        (5, args[5][1:].copy(), "entries of atoms"),
+        (6, args[6][1:].copy(), "entries of atoms"),
+        (7, np.zeros(0, dtype=np.uint64), "entries of atoms"),
+        (8, np.zeros(1, dtype=np.uint64), "entries of atoms"),
+        (9, -1, "not be negative"),
+        (9, 20, "entries of atoms"),
+        (10, 1, "2 to 64"),
+        (11, 65, "2 to 64"),
+        (12, 0, "bits must be"),
+        (13, 2, "party"),
     ):
         changed = [*args[:position], wrong, *args[position + 1 :]]
         with pytest.raises(ValueError, match=match):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mpcc.ir.dialects.base import integer
-from mpcc.ir.program import Operation
+from mpcc.ir.program import Attributes, Operation, Value
+from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.dealer import Dealing, weight_mask
@@ -21,7 +22,7 @@ from tests.runtime.protocols import cases_local, cases_protocols  # noqa: F401
 from tests.runtime.protocols.cases import CASES, Setting
 from tests.runtime.protocols.choices import seeded
 from tests.runtime.protocols.fixed import FIXED, Fixed
-from tests.runtime.protocols.harness import MASK_SEED, Prepared, seed_pair
+from tests.runtime.protocols.harness import MASK_SEED, SEEDS, Prepared, seed_pair
 from tests.runtime.protocols.uniformity import assert_independent, assert_uniform
 
 SESSIONS = 3
@@ -171,7 +172,7 @@ def _less_than(o: Operation, v: Parts) -> None:
     )
     for index, block in enumerate(blocks):
         assert np.array_equal(block, np.uint64(1) << (low >> np.uint64(width * index)) % (1 << width))
-    sign = kernels.planes_unpack(v["sign"], low.size)
+    (sign,) = kernels.planes_unpack(v["sign"][None], low.size)
     assert np.array_equal(sign, (v["mask"] >> np.uint64(bits - 1)).astype(np.uint8))
     planes = 2 * len(blocks) - 2
     rho = v["rho"].reshape(-1, planes, words)
@@ -219,6 +220,20 @@ def _sine_series(o: Operation, v: Parts) -> None:
     )
     values = signed(v["harmonics"], ring_type(o).ring).reshape(2 * len(harmonics), -1)
     assert np.abs(values - scale * np.concatenate([np.cos(angle), np.sin(angle)])).max() <= 0.5001
+
+
+def test_waves_from_a_table_are_those_computed_one_by_one() -> None:
+    """The dealer takes them from a table where there are more elements than angles."""
+    attributes: Attributes = {"bits": 9, "harmonics": (1, 3, 511), "secret_fraction": 14}
+    mask = np.random.default_rng(0).integers(0, 1 << 9, 1200, dtype=np.uint64)
+
+    def dealt(part: U64) -> U64:
+        value = Value("y", RingType(Sharing.SHARE, 37, 30, part.shape))
+        operation = Operation("sine_series", (value,), (value,), attributes)
+        harmonics = protocols["sine_series"].deal(operation, {"mask": part}, [], Dealing(SEEDS, MASK_SEED))
+        return harmonics.derived["harmonics"].reshape(6, -1)
+
+    assert np.array_equal(dealt(mask), np.hstack([dealt(part) for part in np.split(mask, 12)]))
 
 
 RELATIONS: dict[str, Callable[[Operation, Parts], None]] = {
@@ -386,7 +401,7 @@ def test_a_correction_restores_the_value(slot: Slot) -> None:
     if slot.lanes:
         value = value.astype(slot.lane_type)
     part0 = slot.expand(bytes(16), "v")
-    data = slot.correct(value, part0)
+    data = slot.correct(value, part0.copy())
     assert len(data) == slot.correction_bytes
     part1 = slot.unpack(np.frombuffer(data, dtype=np.uint8))
     assert np.array_equal(slot.combine(part0, part1), value)

@@ -40,18 +40,8 @@ from tests.runtime.protocols.harness import Arrays, Prepared, Run
 from tests.security.experts.subscripts import reported_indices
 
 OPENED = ("exponential", "row_reaches", "sine_series")
-KERNELS = (
-    "carry_node",
-    "compare_leaves",
-    "expand",
-    "matmul",
-    "pack",
-    "planes_pack",
-    "planes_unpack",
-    "segmented_polynomial",
-    "sine_series",
-    "unpack",
-)
+KERNELS = sorted((set(kernels.__all__) & set(twin.__all__)) - {"element_bytes", "isa", "keep_memory"})
+TWINS = [module for name, module in sys.modules.items() if name.startswith(twin.__name__)]
 RUNTIME = os.path.dirname(str(mpcc.runtime.__file__))
 Event = tuple[Any, ...]
 
@@ -192,7 +182,7 @@ class Recorder:
 def traced_modules() -> list[ModuleType]:
     """All that works on run-time values."""
     implementations = {sys.modules[protocol.__module__] for protocol in protocols.values()}
-    helpers = [base, masked_polynomial, interpreter, values, ring, slots, draw, dialect_base, twin]
+    helpers = [base, masked_polynomial, interpreter, values, ring, slots, draw, dialect_base, *TWINS]
     return [*sorted(implementations, key=lambda module: module.__name__), *helpers]
 
 
