@@ -275,7 +275,7 @@ def test_the_router_takes_the_cheapest_grouping(network: str) -> None:
     costs = {group: nominal.router((128, 128), 1, group).cost for group in groupings(128, 1)}
     choice = chosen(network=network, tokens=128, experts=128)
     assert costs[choice.taken.layout.group] == min(costs.values())
-    assert costs[8] < costs[128]
+    assert min(costs.values()) < costs[128]  # all logits at once
 
 
 def test_a_slow_network_compares_few_logits_at_once() -> None:
