@@ -24,7 +24,7 @@ from mpcc.runtime.protocols import protocols
 ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
 PROCESS_BYTES = 90_000_000  # Python and the libraries, before a program is read
 NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
-# Fitted to the runs of docs/benchmarks.md on loopback, four cores shared by both parties, which are within 25 %.
+# Fitted to runs of the works of docs/benchmarks.md on loopback, on four cores: all were within 25 %.
 SECONDS_PER_OPERATION = 8.5e-5
 MATRIX_KINDS = ("linear", "matmul")
 MULTIPLICATIONS_PER_SECOND = 5.1e10  # of matrix products

@@ -275,7 +275,8 @@ def test_the_router_takes_the_cheapest_grouping(network: str) -> None:
     costs = {group: nominal.router((128, 128), 1, group).cost for group in groupings(128, 1)}
     choice = chosen(network=network, tokens=128, experts=128)
     assert costs[choice.taken.layout.group] == min(costs.values())
-    assert min(costs.values()) < costs[128]  # all logits at once
+    if network == "lan":  # where a round costs little beside the bytes of all pairs
+        assert costs[8] < costs[128]
 
 
 def test_a_slow_network_compares_few_logits_at_once() -> None:
