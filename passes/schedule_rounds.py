@@ -46,15 +46,15 @@ def schedule(program: Program, ticks: Ticks) -> list[Tick]:
 
 def _messages_first(operations: list[Operation], ticks: Ticks) -> list[Operation]:
     needed: set[Value] = set()
-    later: set[int] = set()
-    for index in reversed(range(len(operations))):
-        operation = operations[index]
+    first: list[Operation] = []
+    later: list[Operation] = []
+    for operation in reversed(operations):
         if ticks(operation) or not needed.isdisjoint(operation.results):
             needed.update(operation.operands)
+            first.append(operation)
         else:
-            later.add(index)
-    order = sorted(range(len(operations)), key=lambda index: index in later)
-    return [operations[index] for index in order]
+            later.append(operation)
+    return [*reversed(first), *reversed(later)]
 
 
 def operation_levels(program: Program, ticks: Ticks) -> dict[int, int]:

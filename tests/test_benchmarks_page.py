@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.harness.beside import measure_spu
-from tests.benchmarks.harness.measure import check
 from tests.benchmarks.harness.page import headline, tables
 from tests.benchmarks.harness.precision import Precision
 from tests.benchmarks.harness.results import MPCC, Conditions, PeerResult, Result, Results
 from tests.benchmarks.harness.roofline import Limits
 from tests.benchmarks.peers.spu import NOT_INSTALLABLE
 from tests.benchmarks.peers.spu_environment import NotInstallable
+from tests.benchmarks.run import check
 
 HERE = Conditions("4 cores", "a processor", "1234567", 0.5, 0.1)
 GELU = Result(

@@ -201,8 +201,6 @@ class StreamChannel:
             sent = self._send_some()
             received = self._receive_some(incoming) if len(incoming) else 0
             incoming = incoming[received:]
-            if not len(incoming) and not until_sent:
-                return
             now = time.monotonic()
             if sent or received:
                 idle_deadline = now + self._timeout

@@ -29,6 +29,11 @@ class Material:
     input: Path
     calibration: tuple[Path, ...] = ()
 
+    @property
+    def calibrate_options(self) -> list[str]:
+        """Of mpcc compile."""
+        return [word for path in self.calibration for word in ("--calibrate", str(path))]
+
 
 @dataclass(frozen=True)
 class Row:

@@ -58,16 +58,19 @@ def secure_run(
     title: str, material: Material, options: Sequence[str], sessions: int, folder: Path
 ) -> dict[str, Any]:
     """Writes program/ and y.npz into the folder; the report. Fails when the cost is not the predicted one."""
-    calibration = [word for path in material.calibration for word in ("--calibrate", path)]
-    mpcc("compile", material.model, "-o", folder / "program", *calibration, *options)
+    mpcc("compile", material.model, "-o", folder / "program", *material.calibrate_options, *options)
     files = ("--input", material.input, "--output", folder / "y.npz", "--report", folder / "r.json")
     mpcc("run", folder / "program", *files, "--sessions", sessions, "--timeout", TIMEOUT)
     report: dict[str, Any] = json.loads((folder / "r.json").read_text())
-    measured = {name: report[name] for name in ("rounds", "bytes")}
-    predicted = {name: report["predicted"][name] for name in measured}
-    if measured != predicted:
-        raise SystemExit(f"{title}: measured {measured}, predicted {predicted}")
+    check(title, report, report["predicted"])
     return report
+
+
+def check(title: str, measured: dict[str, Any], predicted: dict[str, Any]) -> None:
+    """Raises SystemExit where rounds or bytes differ."""
+    for name in ("rounds", "bytes"):
+        if measured[name] != predicted[name]:
+            raise SystemExit(f"{title}: {name}: measured {measured[name]}, predicted {predicted[name]}")
 
 
 def largest_error(material: Material, outputs: Path) -> float:

@@ -20,7 +20,7 @@ from tests.benchmarks.harness.roofline import Limits
 from tests.benchmarks.harness.sessions import run_sessions
 from tests.benchmarks.machine import Others, commit, machine, processor
 from tests.benchmarks.rows import Material, Row, call
-from tests.benchmarks.run import largest_error
+from tests.benchmarks.run import check, largest_error
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,10 @@ class Watch:
 def compile_row(row: Row, folder: Path) -> Compiled:
     """In an empty folder."""
     material, program = row.prepare(folder), folder / "program"
-    calibration = [word for path in material.calibration for word in ("--calibrate", str(path))]
     started = time.perf_counter()
     log = call(
         *(peak.__name__, str(folder / "peak"), "mpcc.compiler.cli", "compile", str(material.model)),
-        *("-o", str(program), *calibration, *row.options),
+        *("-o", str(program), *material.calibrate_options, *row.options),
     )
     seconds, memory = time.perf_counter() - started, int((folder / "peak").read_text())
     return Compiled(material, program, load_program_folder(program).program_hash, seconds, memory, log)
@@ -104,10 +103,3 @@ def predict(program: Path, network: str, limits: Limits) -> dict[str, Any]:
     """What `mpcc cost --json` says of the network; of loopback as it was measured."""
     predicted: dict[str, Any] = json.loads(cost_json(program, NETWORKS[network] or limits.loopback))
     return predicted
-
-
-def check(work: str, measured: dict[str, Any], predicted: dict[str, Any]) -> None:
-    """Raises SystemExit where rounds or bytes differ."""
-    for name in ("rounds", "bytes"):
-        if measured[name] != predicted[name]:
-            raise SystemExit(f"{work}: {name}: measured {measured[name]}, predicted {predicted[name]}")

@@ -14,11 +14,11 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.runtime.program_folder import load_program_folder
 from mpcc.runtime.report import merge_reports
 from tests.benchmarks import kept
-from tests.benchmarks.harness.measure import Compiled, Watch, check, compile_row
+from tests.benchmarks.harness.measure import Compiled, Watch, compile_row
 from tests.benchmarks.harness.results import Conditions
 from tests.benchmarks.harness.sessions import Sessions, run_sessions
 from tests.benchmarks.rows import Row
-from tests.benchmarks.run import largest_error
+from tests.benchmarks.run import check, largest_error
 from tests.benchmarks.scaling.elements import Declared, declared
 from tests.benchmarks.scaling.encoder import Encoder
 
