@@ -17,7 +17,7 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.simulate import ring
 from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.ir.types import RingType, Sharing
-from mpcc.runtime.dealer import deal_sessions
+from mpcc.runtime.dealing.offline import deal_sessions
 from mpcc.runtime.events import Events
 from mpcc.runtime.executor import execute
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
@@ -25,7 +25,7 @@ from mpcc.runtime.report import Report, merge_reports, party_report
 from mpcc.runtime.ring import I64, reduce, signed
 from mpcc.runtime.session import SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
-from mpcc.runtime.store import Store
+from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.transport.stream import StreamChannel
 

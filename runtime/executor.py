@@ -21,7 +21,7 @@ from mpcc.runtime.protocols import protocols
 from mpcc.runtime.ring import I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
 from mpcc.runtime.sources import Sources
-from mpcc.runtime.store import Session
+from mpcc.runtime.store.store import Session
 from mpcc.runtime.stored_arrays import load_arrays, stored_arrays
 from mpcc.runtime.transport.channel import Channel
 

@@ -21,7 +21,7 @@ from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import Prefetch
 from mpcc.runtime.correlations.slots import Part, Slot
-from mpcc.runtime.dealer import weight_mask
+from mpcc.runtime.dealing.corrections import weight_mask
 from mpcc.runtime.profile import Activity, Recorder
 from mpcc.runtime.protocols import linear, openings, protocols
 from mpcc.runtime.protocols.base import Step, ring_type, unpack

@@ -22,7 +22,7 @@ NOTICE = (
     "demonstration: the dealer and both parties run on this machine, which sees both shares; "
     "nothing is hidden from its owner"
 )
-DEALER_COMMAND = (sys.executable, "-m", "mpcc.runtime.dealer_main")
+DEALER_COMMAND = (sys.executable, "-m", "mpcc.runtime.commands.deal")
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from mpcc.runtime.correlations import plan
-from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.executor import execute
 from mpcc.runtime.program_folder import load_party_folder
 from mpcc.runtime.session import ExecutionResult
 from mpcc.runtime.sources import client_inputs
-from mpcc.runtime.store import Session
+from mpcc.runtime.store.store import Session
 from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.in_process import channel_pair
 

@@ -11,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.commands.party import main
 from mpcc.runtime.local_run import run_local
-from mpcc.runtime.party import main
 
 GENERATOR = np.random.default_rng(5)
 WEIGHT = GENERATOR.normal(size=(6, 4)).astype(np.float32)

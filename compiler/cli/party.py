@@ -16,7 +16,7 @@ PASS_THROUGH = {"ignore_unknown_options": True, "allow_interspersed_args": False
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="PROG --sessions N -o STORE")
 def deal_command(arguments: tuple[str, ...]) -> int:
-    from mpcc.runtime.dealer_main import main
+    from mpcc.runtime.commands.deal import main
 
     return main(list(arguments))
 
@@ -29,6 +29,6 @@ def deal_command(arguments: tuple[str, ...]) -> int:
 @click.argument("folder", type=click.Path(path_type=Path), metavar="PROG/partyN")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS]...")
 def party_command(folder: Path, arguments: tuple[str, ...]) -> int:
-    from mpcc.runtime.party import main
+    from mpcc.runtime.commands.party import main
 
     return main(folder, list(arguments))

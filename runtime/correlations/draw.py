@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mpcc.runtime.correlations.slots import Part, Role, Slot
-from mpcc.runtime.session_file import Payload
+from mpcc.runtime.store.session_file import Payload
 
 
 class CorrelationSource:

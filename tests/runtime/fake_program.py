@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from mpcc.runtime.arrays_file import Arrays
-from mpcc.runtime.command import run_command
-from mpcc.runtime.dealer_main import deal_command
+from mpcc.runtime.commands.common import run_command
+from mpcc.runtime.commands.deal import deal_command
 from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import (
     PartyFolder,
@@ -29,8 +29,8 @@ from mpcc.runtime.program_folder import (
     seal_manifest,
 )
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
-from mpcc.runtime.store import Session
-from mpcc.runtime.store_writer import write_pair
+from mpcc.runtime.store.store import Session
+from mpcc.runtime.store.writer import write_pair
 from mpcc.runtime.transport.channel import Channel
 
 SIZE = 8
@@ -42,7 +42,7 @@ _RUN = """import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from fake_program import execute
-from mpcc.runtime.party import main
+from mpcc.runtime.commands.party import main
 sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:], execute))
 """
 

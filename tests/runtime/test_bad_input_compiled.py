@@ -14,7 +14,7 @@ import pytest
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.correlations import plan
-from mpcc.runtime.dealer import deal_sessions
+from mpcc.runtime.dealing.offline import deal_sessions
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from tests.runtime.party_processes import Parties
 from tests.runtime.test_bad_input import wait_until_taken

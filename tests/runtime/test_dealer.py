@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpcc.runtime.dealer import Dealing, one_ahead
+from mpcc.runtime.dealing.corrections import Dealing, one_ahead
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import Dealt
 from tests.runtime.protocols.cases import Setting

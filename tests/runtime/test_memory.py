@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from mpcc.compiler.driver import Request, compile_model
-from mpcc.runtime import dealer_main
+from mpcc.runtime.commands import deal
 from mpcc.runtime.correlations import plan
 from tests.compiler.graphs import build
 
@@ -31,7 +31,7 @@ atexit.register(
 )
 runpy.run_path(program, run_name="__main__")
 """
-DEALER = Path(dealer_main.__file__)
+DEALER = Path(deal.__file__)
 
 
 def start(peak: Path, program: Path, *options: object) -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import mpcc.codegen_templates
-from mpcc.runtime.party import main
+from mpcc.runtime.commands.party import main
 from tests.runtime.fake_program import INPUT, WEIGHTS, build_program, deal, write_input
 from tests.runtime.party_processes import Parties
 

@@ -15,9 +15,10 @@ import pytest
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime import session as session_module
 from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime.handshake import shake_hands
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder
 from mpcc.runtime.session import Executor, SessionResult, run_session
-from mpcc.runtime.store import Session, Store
+from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.in_process import channel_pair
@@ -135,7 +136,7 @@ def test_the_same_party_twice(tmp_path: Path) -> None:
 
     def greet(index: int) -> None:
         with pytest.raises(MpccError) as caught:
-            session_module.shake_hands(channels[index], folder)
+            shake_hands(channels[index], folder)
         codes.append(caught.value.code)
 
     with ThreadPoolExecutor(2) as pool:
@@ -150,7 +151,7 @@ def test_another_protocol_version(tmp_path: Path, hello: bytes) -> None:
     with ThreadPoolExecutor(1) as pool:
         peer = pool.submit(theirs.exchange_control, FrameType.HELLO, hello, 256)
         with pytest.raises(MpccError) as caught:
-            session_module.shake_hands(ours, parties.folders[1])
+            shake_hands(ours, parties.folders[1])
         peer.result()
     assert caught.value.code == "MPC-R010"
 
@@ -161,7 +162,7 @@ def test_a_hello_that_is_too_long(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         peer = pool.submit(theirs.exchange_control, FrameType.HELLO, bytes(300), 256)
         with pytest.raises(MpccError) as caught:
-            session_module.shake_hands(ours, parties.folders[1])
+            shake_hands(ours, parties.folders[1])
         peer.result()
     assert caught.value.code == "MPC-R006"
 

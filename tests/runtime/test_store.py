@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from mpcc.ir.diagnostics import MpccError
-from mpcc.runtime.store import Store, read_index
-from mpcc.runtime.store_writer import write_pair
+from mpcc.runtime.store.store import Store, read_index
+from mpcc.runtime.store.writer import write_pair
 from tests.support import flip
 
 PROGRAM = "ab" * 32
@@ -109,7 +109,7 @@ def test_a_crash_after_the_mark_uses_the_session_up(tmp_path: Path) -> None:
     script = f"""
 import os
 from pathlib import Path
-import mpcc.runtime.store as store
+import mpcc.runtime.store.store as store
 store.open_session = lambda *_: os._exit(9)
 store.Store(Path({str(tmp_path / "store/party1")!r}), 1, {PROGRAM!r}).take(bytes.fromhex({ids[0].hex()!r}))
 """

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import stream
-from mpcc.runtime.dealer import weight_mask
+from mpcc.runtime.dealing.corrections import weight_mask
 from mpcc.runtime.interpreter import Interpreter
 from mpcc.runtime.protocols import linear
 from mpcc.runtime.protocols.base import ring_type

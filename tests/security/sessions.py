@@ -17,7 +17,7 @@ from mpcc.ir.program import Program
 from mpcc.passes.approximations.parse import BEST
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
-from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.interpreter import Interpreter
 from mpcc.runtime.program_folder import CONSTANTS_NAME, load_party_folder
 from mpcc.runtime.sources import Sources, client_arrays

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from mpcc.runtime import party
+from mpcc.runtime.commands import party
 from mpcc.runtime.executor import execute as real_executor
 from mpcc.runtime.session import SessionResult
 from tests.runtime.fake_program import execute

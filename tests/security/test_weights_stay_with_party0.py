@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mpcc.runtime.dealer import deal_sessions
-from mpcc.runtime.store import read_index
+from mpcc.runtime.dealing.offline import deal_sessions
+from mpcc.runtime.store.store import read_index
 from tests.compiler.graphs import DENSE
 from tests.security.sessions import MODELS, Change, compiled, with_other_weights
 

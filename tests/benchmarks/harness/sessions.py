@@ -44,7 +44,7 @@ def run_sessions(program: Path, inputs: Path, network: Network | None, count: in
     The set-up of the first session is sent over the network too. Raises what the processes report.
     """
     store = folder / "store"
-    dealer = [*peak.command(folder / "peak", "mpcc.runtime.dealer_main"), str(program), "-o", str(store)]
+    dealer = [*peak.command(folder / "peak", "mpcc.runtime.commands.deal"), str(program), "-o", str(store)]
     with Processes(Quiet()) as processes:
         processes.start("dealer", [*dealer, "--sessions", str(count), "--events"])
         processes.wait_for_all()

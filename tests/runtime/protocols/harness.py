@@ -17,7 +17,7 @@ from mpcc.ir.program import Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
-from mpcc.runtime.dealer import Dealing
+from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.interpreter import Interpreter
 from mpcc.runtime.profile import OperationTime, by_operation
 from mpcc.runtime.protocols import protocols

@@ -14,7 +14,7 @@ from mpcc.ir.program import Attributes, Operation, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
-from mpcc.runtime.dealer import Dealing, weight_mask
+from mpcc.runtime.dealing.corrections import Dealing, weight_mask
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import ring_type
 from mpcc.runtime.ring import U64, reduce, signed

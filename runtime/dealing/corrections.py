@@ -1,4 +1,4 @@
-"""The dealer: makes both parties' correlations ahead of time, from a plan that holds no weight and no input.
+"""One session's correlations, made from a plan that holds no weight and no input.
 
 Party 0's part is its seed; party 1's is its seed and the corrections, streamed in the plan's order. The
 dealer knows the fixed masks B of the weights (from `weight_mask_seed`, shared with party 0), never the
@@ -7,28 +7,19 @@ weights.
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 
-from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.slots import Part, Role, stream
-from mpcc.runtime.program_folder import load_program_folder
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import ring_type
 from mpcc.runtime.protocols.linear import weight_pieces
 from mpcc.runtime.protocols.local import moves_mask
 from mpcc.runtime.ring import U64
-from mpcc.runtime.session_file import SEED_BYTES, SESSION_ID_BYTES
-from mpcc.runtime.store_writer import write_pair
-
-Progress = Callable[[int, int], None]
 
 
 def weight_mask(seed: bytes, operation: Operation) -> Iterator[U64]:
@@ -89,40 +80,3 @@ def one_ahead(items: Iterator[memoryview]) -> Iterator[memoryview]:
         while (item := coming.result()) is not None:
             coming = thread.submit(next, items, None)
             yield item
-
-
-def deal_sessions(program: Path, sessions: int, output: Path, progress: Progress) -> None:
-    """Write STORE/party0 and STORE/party1 with `sessions` sessions; progress in bytes. Raises MPC-R020..,
-    MPC-S011.
-    """
-    folder = load_program_folder(program, whole=False)
-    try:
-        operations = plan.from_json(folder.correlations.read_text(encoding="utf-8"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise MpccError(
-            "MPC-S012",
-            f"the correlation plan cannot be read: {error}",
-            where=str(folder.correlations),
-            remedy="compile the model again",
-        ) from None
-    _, session_bytes = plan.offsets(operations)
-    weight_mask_seed = secrets.token_bytes(SEED_BYTES)
-    done = 0
-
-    def counted(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
-        nonlocal done
-        for piece in pieces:
-            yield piece
-            done += len(piece)
-            progress(done, session_bytes * sessions)
-
-    with write_pair(output, folder.program_hash, folder.weights_sha256, weight_mask_seed) as (
-        writer0,
-        writer1,
-    ):
-        for _ in range(sessions):
-            session_id = secrets.token_bytes(SESSION_ID_BYTES)
-            seeds = (secrets.token_bytes(SEED_BYTES), secrets.token_bytes(SEED_BYTES))
-            writer0.add(session_id, seeds[0], [])
-            pieces = Dealing(seeds, weight_mask_seed).corrections(operations)
-            writer1.add(session_id, seeds[1], counted(one_ahead(pieces)))

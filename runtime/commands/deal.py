@@ -1,4 +1,4 @@
-"""`mpcc deal`: the dealer's command line, also run as `python -m mpcc.runtime.dealer_main`."""
+"""`mpcc deal`: the dealer's command line, also run as `python -m mpcc.runtime.commands.deal`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mpcc.runtime.command import events_option, run_command
+from mpcc.runtime.commands.common import events_option, run_command
 from mpcc.runtime.events import Events
 
 
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _deal(options: dict[str, Any], events: Events) -> None:
-    from mpcc.runtime.dealer import deal_sessions
+    from mpcc.runtime.dealing.offline import deal_sessions
 
     sessions, store = options["sessions"], options["output"]
     started = time.perf_counter()

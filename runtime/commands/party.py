@@ -11,13 +11,13 @@ import click
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_outputs
-from mpcc.runtime.command import FAILURE, AddressType, events_option, run_command
+from mpcc.runtime.commands.common import FAILURE, AddressType, events_option, run_command
 from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
 from mpcc.runtime.report import party_report, write_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
-from mpcc.runtime.store import Store
+from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 from mpcc.runtime.transport.tcp import Listener, connect
 

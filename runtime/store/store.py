@@ -18,7 +18,7 @@ from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.atomic_file import atomic_file
-from mpcc.runtime.session_file import Payload, open_session
+from mpcc.runtime.store.session_file import Payload, open_session
 
 INDEX_FORMAT = 2  # that of the session files included
 INDEX_NAME = "index.json"

@@ -11,8 +11,8 @@ from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.atomic_file import sync_folder
-from mpcc.runtime.session_file import write_session
-from mpcc.runtime.store import INDEX_FORMAT, write_index
+from mpcc.runtime.store.session_file import write_session
+from mpcc.runtime.store.store import INDEX_FORMAT, write_index
 from mpcc.runtime.transport.channel import BytesLike
 
 

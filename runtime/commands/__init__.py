@@ -1,0 +1,1 @@
+"""The command lines of the runtime: the parties, the dealer, the server."""

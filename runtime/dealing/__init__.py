@@ -1,0 +1,1 @@
+"""Dealing: makes the correlations of both parties."""

@@ -1,0 +1,1 @@
+"""Stores of one-time correlations."""
