@@ -1,30 +1,13 @@
-"use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const ROWS = ["run", "layer", "ONNX node", "operation", "activity"];
 const SHOWN = 20; // rows of a table
 const NAMED = 30, NARROW = 1; // pixels of a box that has its name on it, and of one that is drawn
 const total = Math.max(1, data.parties[0].end, data.parties[1].end); // microseconds
 
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 function time(us) {
   return us >= 1e6 ? (us / 1e6).toFixed(2) + " s" : us >= 100 ? (us / 1e3).toFixed(us < 1e4 ? 2 : 1) + " ms" : us.toFixed(0) + " \u00b5s";
 }
-function size(bytes) {
-  for (const unit of ["B", "kB", "MB"]) {
-    if (bytes < 999.95) return bytes.toFixed(unit === "B" ? 0 : 1) + " " + unit;
-    bytes /= 1000;
-  }
-  return bytes.toFixed(1) + " GB";
-}
 function percent(part, whole) { return (100 * part / (whole || 1)).toFixed(1) + " %"; }
-function tell(element, title, text) {
-  element.replaceChildren(make("b", "", title), document.createTextNode(": " + text));
-}
 
 /* Online time as a tree. A node's `split` has microseconds by activity; its key tells it from its siblings. */
 function spanEnd(party, i) { return i + 1 < party.start.length ? party.start[i + 1] : party.end; }

@@ -19,7 +19,8 @@ from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.dealing.offline import deal_sessions
 from mpcc.runtime.events import Events
-from mpcc.runtime.executor import execute
+from mpcc.runtime.executor import PreparedProgram
+from mpcc.runtime.handshake import Limits
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.report import Report, merge_reports, party_report
 from mpcc.runtime.ring import I64, reduce, signed
@@ -27,7 +28,7 @@ from mpcc.runtime.session import SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.in_process import channel_pair
-from mpcc.runtime.transport.stream import StreamChannel
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, StreamChannel
 
 Arrays = dict[str, np.ndarray]
 
@@ -60,9 +61,10 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
                 folder,
                 channel,
                 Store(store / f"party{index}", index, folder.program_hash, folder.weights_sha256),
-                partial(execute, watched=shares[index]),
+                partial(PreparedProgram(folder).execute, watched=shares[index]),
                 client_inputs(folder, inputs) if index == 1 else None,
                 partial(events.progress, "online") if index == 1 else _silent,
+                Limits(DEFAULT_TIMEOUT),
             )
         except BaseException as error:
             failures.append(error)

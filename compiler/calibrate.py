@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mpcc.compiler.evaluate import evaluate
-from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
+from mpcc.compiler.frontend.check import run, run_local, session, with_extra_outputs
 from mpcc.compiler.frontend.imported import Imported, InputSpec
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.tensor import Softmax
@@ -180,7 +180,7 @@ def calibrate(
     original = session(with_extra_outputs(model_path, tensors).SerializeToString(), Path(model_path).parent)
     for sample in samples:
         _check_sample(imported.inputs, sample)
-        measured = dict(zip(tensors, original.run(tensors, dict(sample)), strict=True)) if tensors else {}
+        measured = dict(zip(tensors, run(original, tensors, sample), strict=True)) if tensors else {}
         known = {name: data for tensor, data in measured.items() for name in by_tensor[tensor]}
         _measure(imported, run_local(imported, sample), known, result, replaced)
         result.samples += 1
@@ -199,7 +199,7 @@ def _measure(
 
     def add(name: str, computed: np.ndarray) -> None:
         data = known.pop(name, computed)
-        if data.size == 0 or data.dtype.kind == "b":
+        if data.size == 0:
             return
         if not np.all(np.isfinite(data)):
             data = computed  # onnxruntime has NaN where a guarded softmax has a fully masked row

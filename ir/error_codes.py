@@ -31,6 +31,10 @@ ERROR_CODES: dict[str, str] = {
     "MPC-C061": "a party's program is not the one of the program folder's IR",
     "MPC-C062": "the file given is no report of mpcc verify",
     "MPC-C063": "the report page cannot be written",
+    "MPC-C064": "no ONNX node of the program has the name that --node asks for",
+    "MPC-C065": "there is no such error code",
+    "MPC-C066": "the record of the chosen approximations is damaged",
+    "MPC-C067": "the page that explains the error codes is missing from the installation",
     "MPC-C099": "an internal error stopped the command",
     # F: reading the model
     "MPC-F001": "the model file cannot be read",
@@ -43,6 +47,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-F008": "--owner or --reveal names an input or output that the model does not have",
     "MPC-F009": "--owner or --reveal names no party",
     "MPC-F010": "the model is inconsistent: an operation does not fit its operands",
+    "MPC-F011": "an input or output is no tensor of a supported type",
+    "MPC-F012": "an input has more elements than can be computed",
     # F: operations
     "MPC-F020": "an operation is not of the ONNX standard, or its output shape depends on data",
     "MPC-F021": "an operation has no secure form where it stands",
@@ -57,6 +63,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-F040": "a calibration sample does not fit the model, or drives it out of the finite numbers",
     "MPC-F041": "a file of calibrated ranges cannot be read",
     "MPC-F050": "the imported program differs from onnxruntime",
+    "MPC-F051": "onnxruntime cannot run the model",
+    "MPC-F060": "a model given to mpcc.backend has no output that depends on a secret",
     # I: program texts
     "MPC-I001": "a program text has a syntax error",
     "MPC-I002": "a program text has a literal or type that is not valid",
@@ -111,6 +119,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R010": "the two parties speak different protocol versions",
     "MPC-R011": "the two parties run different programs",
     "MPC-R012": "both processes claim to be the same party",
+    "MPC-R013": "the two parties saw different handshakes",
+    "MPC-R014": "the session took longer than it may",
     # R: program folder
     "MPC-R020": "the program folder or its manifest is missing",
     "MPC-R021": "the manifest is not readable, or a key in it is missing or wrong",
@@ -126,6 +136,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R035": "an input holds NaN or infinity",
     "MPC-R036": "an input holds a value outside the range the program was compiled for",
     "MPC-R037": "a file of results could not be written",
+    "MPC-R038": "the program has no output of the name that was asked for",
     # R: processes
     "MPC-R040": "a process ended without saying why",
     "MPC-R041": "the run was interrupted",
@@ -135,6 +146,30 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R044": "what the client computes from its inputs is not usable",
     # R: range checks
     "MPC-R045": "a value left the range that the program was compiled for",
+    # R: secure connections
+    "MPC-R050": "a connection beyond this machine would not be encrypted",
+    "MPC-R051": "a file of the --tls folder is missing or not usable",
+    "MPC-R052": "other users can read the private key",
+    "MPC-R053": "the --tls folder is that of another role",
+    "MPC-R054": "the other side is not certified by the authority that this side trusts",
+    "MPC-R055": "the other side's certificate has expired or is not valid yet",
+    "MPC-R056": "the other side's certificate is for another host name",
+    "MPC-R057": "the other side's certificate is for another role",
+    "MPC-R058": "the other side refused this side's certificate",
+    "MPC-R059": "one side does not speak TLS 1.3",
+    "MPC-R060": "an encrypted connection was damaged on its way",
+    "MPC-R061": "the certificates cannot be written",
+    "MPC-R070": "the other end is not the dealer, or not a party, that was expected",
+    "MPC-R071": "a certificate of another role was shown to the dealer",
+    "MPC-R072": "--low-water is not below --sessions",
+    "MPC-R073": "the dealer is busy with other clients",
+    # R: serving many clients
+    "MPC-R080": "the server is busy",
+    "MPC-R081": "the server is shutting down",
+    "MPC-R082": "a session of the program needs more memory than --session-memory allows",
+    "MPC-R083": "a program that gives party 0 outputs is to be served to many clients",
+    "MPC-R084": "the server's log cannot be written",
+    "MPC-R085": "the program folder is that of the other party",
     # S: correlation stores
     "MPC-S001": "the store is missing or is not a store",
     "MPC-S002": "the store's index is not readable",
@@ -150,6 +185,12 @@ ERROR_CODES: dict[str, str] = {
     "MPC-S012": "the correlation plan of the program cannot be read",
     "MPC-S013": "a session holds another number of bytes than the program draws",
     "MPC-S014": "two correlations of a program would be the same",
+    "MPC-S015": "a key file of a store is missing or is no key",
+    "MPC-S016": "a store is encrypted, and no key was given",
+    "MPC-S017": "a store is encrypted with another key",
+    "MPC-S018": "a key was given for a store that is not encrypted",
+    "MPC-S019": "the place of a store's session files cannot be reached",
+    "MPC-S020": "a store's session files would lie elsewhere without being encrypted",
     # K: kernels
     "MPC-K001": "an environment variable of the kernels has a value that is not possible here",
 }

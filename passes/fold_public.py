@@ -8,6 +8,7 @@ from is public, else party 0's.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from mpcc.passes.recognise.graph import (
     array,
     has_static_shape,
     infer_types,
+    inputs,
     join,
     origin,
     remove_dead,
@@ -39,6 +41,8 @@ from mpcc.passes.recognise.graph import (
 
 _QUANTISED = {"DequantizeLinear", "MatMulInteger", "ConvInteger", "QLinearMatMul"}
 _SMALL_INTEGERS = ("INT8", "UINT8", "INT4", "UINT4", "INT2", "UINT2")
+LEAST_FOLDED = 256 << 20  # bytes of folded values that any model may have
+FOLDED_FACTOR = 32  # times the bytes of its own constants: one may be folded through a chain of operations
 # Never evaluated at compile time: every run must draw anew.
 _UNFOLDABLE = {
     "RandomNormal",
@@ -50,6 +54,23 @@ _UNFOLDABLE = {
 }
 
 
+class _Room:
+    """Bytes that folded values may still take: a model of some kilobytes can ask for any number of them."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        constants = [v.const_value for v in graph.initializers.values() if v.const_value is not None]
+        self._left: float = LEAST_FOLDED + FOLDED_FACTOR * sum(tensor.nbytes for tensor in constants)
+
+    def take(self, node: ir.Node) -> bool:
+        """Room for the results of a node whose types are known; False when there is none."""
+        results = [v for v in node.outputs if v.name != ""]
+        size = sum(math.prod(shape(v)) * v.dtype.itemsize for v in results if v.dtype is not None)
+        if size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
 def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     """Fold and type the graph in place.
 
@@ -59,6 +80,7 @@ def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
     graph, opset = rewrite.graph, rewrite.opset
     for value in graph.initializers.values():
         _label_constant(value)
+    room = _Room(graph)
     pending = list(reversed(list(graph)))
     while pending:
         node = pending.pop()
@@ -71,15 +93,27 @@ def fold_public(rewrite: Rewriter, diagnostics: Diagnostics) -> None:
             continue
         if any(UNTYPED in value.meta for value in node.inputs if value is not None):
             _mark_untyped(node)
-        elif (node.domain, node.op_type) == ("com.microsoft", "MoE"):
+            continue
+        if node.op_type == "CastLike" and node.domain == "":
+            _cast(node)
+        if (node.domain, node.op_type) == ("com.microsoft", "MoE"):
             if not expand_moe(rewrite, node, diagnostics):
                 _mark_untyped(node)
         elif expand_contrib(rewrite, node):
             pending.extend(reversed(rewrite.inserted))
             rewrite.inserted.clear()
-        elif not _fold_node(graph, node, opset):
+        elif not _fold_node(graph, node, opset, room):
             _type_node(node, opset, diagnostics)
     remove_dead(graph)
+
+
+def _cast(node: ir.Node) -> None:
+    """CastLike as a Cast: of its second operand only the type matters, whoever knows the values."""
+    target = inputs(node, 2)[1]
+    if target is not None and target.dtype is not None:
+        node.attributes["to"] = ir.AttrInt64("to", int(target.dtype))
+        node.op_type = "Cast"
+        node.resize_inputs(1)
 
 
 def _label_constant(value: ir.Value) -> None:
@@ -106,7 +140,7 @@ def _inline_branch(graph: ir.Graph, node: ir.Node, condition: bool) -> list[ir.N
     return nodes
 
 
-def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
+def _fold_node(graph: ir.Graph, node: ir.Node, opset: int, room: _Room) -> bool:
     """Replace the node by constants when its operands allow it."""
     result: list[np.ndarray]
     if node.op_type == "Constant" and node.domain == "":
@@ -120,7 +154,7 @@ def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
         start, end = node.attributes.get_int("start", 0), node.attributes.get_int("end", len(dims))
         result = [dims[start:end] if node.op_type == "Shape" else np.array(dims.prod(), dtype=np.int64)]
         who = Visibility.PUBLIC
-    elif (same := _same_everywhere(node, opset)) is not None:
+    elif (same := _same_everywhere(node, opset, room)) is not None:
         result, who = [same], visibility(node.inputs[0])
     else:
         folded = all(v is None or v.const_value is not None for v in node.inputs)
@@ -128,6 +162,11 @@ def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
             a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()
         )
         if not folded or has_body or node.op_type in _UNFOLDABLE:
+            return False
+        typed = infer_types(node, opset)
+        if REASON in node.meta or (not typed and None in node.inputs):
+            return False  # onnxruntime may end the process where onnx refuses
+        if typed and not room.take(node):
             return False
         try:
             result = evaluate_node(node, opset)
@@ -143,7 +182,7 @@ def _fold_node(graph: ir.Graph, node: ir.Node, opset: int) -> bool:
     return _detach(graph, node)
 
 
-def _same_everywhere(node: ir.Node, opset: int) -> np.ndarray | None:
+def _same_everywhere(node: ir.Node, opset: int, room: _Room) -> np.ndarray | None:
     """A lookup whose result does not depend on the indices: a table of one row, or of equal public integers.
 
     RoBERTa looks its token types up in zeros at the client's positions.
@@ -153,13 +192,14 @@ def _same_everywhere(node: ir.Node, opset: int) -> np.ndarray | None:
         return None
     target = shape(node.outputs[0])
     if visibility(node.inputs[0]) is Visibility.PUBLIC and np.all(table == table.flat[0]):
-        return np.full(target, table.flat[0], dtype=table.dtype)
+        return np.full(target, table.flat[0], dtype=table.dtype) if room.take(node) else None
     axis = node.attributes.get_int("axis", 0) % table.ndim
     if node.op_type == "Gather" and table.shape[axis] == 1 and node.inputs[1] is not None:
         node.inputs[1].meta[TABLE_ROWS] = 1
         rank = len(shape(node.inputs[1]))
         ones = (*table.shape[:axis], *(1,) * rank, *table.shape[axis + 1 :])
-        return np.ascontiguousarray(np.broadcast_to(table.reshape(ones), target))
+        if room.take(node):
+            return np.ascontiguousarray(np.broadcast_to(table.reshape(ones), target))
     return None
 
 

@@ -95,15 +95,15 @@ Pass = Lower | RemoveDead | CheckRanges | AssignRings
 
 
 def pipeline(lowering: Lower, check: bool = False) -> list[Pass]:
-    """The list; with `check` the program also checks its ranges.
+    """The list, in the order of mpcc.passes.reasons; with `check` the program also checks its ranges.
 
     Scheduling and the split into party programs follow in the backend, which writes what they make.
     """
     return [
-        lowering,  # first: everything after it works on protocols, and needs the ranges it puts into types
-        RemoveDead(),  # before rings, so that what nobody uses demands no bits
-        *([CheckRanges(lowering.reliances)] if check else []),  # before rings: checks need some bits more
-        AssignRings(),  # last: it needs to see every opening
+        lowering,
+        RemoveDead(),
+        *([CheckRanges(lowering.reliances)] if check else []),
+        AssignRings(),
     ]
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +14,30 @@ from mpcc.runtime.program_folder import TensorSpec
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+_SHOWN_VALUES = 8
 
 
 def read_inputs(path: Path, specs: tuple[TensorSpec, ...]) -> Arrays:
-    """The program's inputs from an .npz file. Raises MPC-R030..R036, all problems at once.
+    """The program's inputs from an .npz file. Raises MPC-R030..R036, all problems at once."""
+    arrays = _read_npz(path)
+    check_inputs(arrays, specs, str(path))
+    return arrays
+
+
+def check_inputs(arrays: Arrays, specs: tuple[TensorSpec, ...], where: str) -> None:
+    """Refuse arrays that are not the program's inputs. Raises MPC-R031..R036, all problems at once.
 
     Messages give counts, shapes and bounds, never a value.
     """
-    arrays = _read_npz(path)
     with Diagnostics() as diagnostics:
         for spec in specs:
             if spec.name in arrays:
-                _check_array(arrays[spec.name], spec, str(path), diagnostics)
+                _check_array(arrays[spec.name], spec, where, diagnostics)
             else:
                 diagnostics.add(
                     "MPC-R031",
                     f"input {spec.name!r} is missing",
-                    where=str(path),
+                    where=where,
                     remedy=f"add an array of shape {list(spec.shape)} and dtype {spec.dtype}",
                 )
         for name in sorted(arrays.keys() - {spec.name for spec in specs}):
@@ -40,10 +45,9 @@ def read_inputs(path: Path, specs: tuple[TensorSpec, ...]) -> Arrays:
             diagnostics.add(
                 "MPC-R032",
                 f"the program has no input {name!r}",
-                where=str(path),
+                where=where,
                 remedy=f"remove it; the inputs are: {known}",
             )
-    return arrays
 
 
 def check_writable(path: Path) -> None:
@@ -63,11 +67,18 @@ def write_outputs(path: Path, arrays: Arrays) -> None:
         raise _unwritable(path, error.strerror or "it cannot be created") from None
 
 
+def describe(name: str, array: Array) -> str:
+    """An output's name, shape and first values."""
+    values = " ".join(f"{x:.6g}" for x in array.reshape(-1)[:_SHOWN_VALUES])
+    dots = " ..." if array.size > _SHOWN_VALUES else ""
+    return f"{name} {array.dtype}{list(array.shape)}: {values}{dots}"
+
+
 def _read_npz(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error):
+    except Exception:  # NumPy, zipfile and what they call raise whatever a damaged header leads them to
         raise MpccError(
             "MPC-R030",
             "the input file is missing, damaged or not an .npz archive of plain arrays",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
@@ -13,8 +15,9 @@ from mpcc.runtime import weight_differences
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
-from mpcc.runtime.correlations.prefetch import Prefetch
+from mpcc.runtime.correlations.prefetch import BUDGET_BYTES, Prefetch
 from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
+from mpcc.runtime.memory import session_memory
 from mpcc.runtime.profile import Span, by_operation
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.protocols import protocols
@@ -28,54 +31,103 @@ from mpcc.runtime.transport.channel import Channel
 _WATCHED = "watched "  # before the names of watched values among a program's outputs
 
 
-def execute(
-    folder: PartyFolder,
-    channel: Channel,
-    session: Session,
-    inputs: Arrays | None,
-    progress: Progress,
-    watched: dict[str, I64] | None = None,
-) -> ExecutionResult:
-    """Set-up, then the online phase. Raises MPC-I0.. for a damaged program, MPC-S013, MPC-R043.
+class PreparedProgram:
+    """One party's program, ready to run. Sessions in several threads share it: nobody writes into it.
 
-    `inputs` are this party's of the secure program: for party 1 what `client_inputs` makes of the graph's.
-
-    `watched`, whose keys name values of the program, gets what this party holds of them: for `mpcc verify`,
-    which runs both parties in one process. A value that only the other party holds is taken out.
+    What is public about it is made once: parsed and verified text, constants, tables. Party 0's weights are
+    encoded by the first session, while the other party is busy too, or by `load_weights`.
     """
-    program = parse(folder.program_text, str(folder.path / "program.mpc"))
-    verify(program)
-    weights, constants = stored_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
-    sources = Sources(inputs or {}, weights, constants)
-    operations = plan.link(program)
-    offsets, length = plan.offsets(operations)
-    if folder.party == 1 and len(session.payload) != length:
-        raise MpccError(
-            "MPC-S013",
-            f"the session holds {len(session.payload)} bytes of correlations, the program draws {length}",
-            remedy="deal again for this program: mpcc deal",
-        )
-    watch = {_WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())}
-    program.outputs.update(watch)
-    correlations = CorrelationSource(folder.party, session.seed, session.payload, offsets)
-    with Prefetch(correlations, online_draws(operations, folder.party)) as prefetch:
-        interpreter = Interpreter(program, folder.party, sources.narrow, prefetch)
-        with channel.meter.counting("setup"):
-            _set_up(interpreter, channel, session, folder)
-            prefetch.wait()
-            channel.synchronise()
-        with channel.meter.counting("online"):
-            integers = interpreter.run(channel, progress)
-    if watched is not None:
-        watched.clear()
-        watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
-    exceeded = take_exceeded(program.attributes, integers)
-    fractions = output_fractions(program)
-    outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
-    spans = interpreter.recorder.spans()
-    dtypes = {spec.name: spec.dtype for spec in folder.outputs}
-    typed = {name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()}
-    return ExecutionResult(typed, _counters(operations, spans), exceeded, spans)
+
+    def __init__(self, folder: PartyFolder) -> None:
+        """Raises MPC-I0.. for a damaged program, MPC-R043."""
+        self._folder = folder
+        self._budget = BUDGET_BYTES  # of correlations that a session expands ahead of their use
+        self._program = parse(folder.program_text, str(folder.path / "program.mpc"))
+        verify(self._program)
+        weights, constants = stored_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
+        self._sources = Sources({}, weights, constants)
+        self._operations = plan.link(self._program)
+        self._offsets, self._length = plan.offsets(self._operations)
+        self._draws = online_draws(self._operations, folder.party)
+        for operation in self._operations:
+            if operation.kind in protocols:
+                protocols[operation.kind].make_tables(operation)
+
+    @property
+    def session_bytes(self) -> int:
+        """Party 0: what a session takes in memory, about."""
+        return session_memory(self._operations).needed(self._budget)
+
+    def limit_session(self, bytes_: int) -> None:
+        """Party 0: let no session take more. Raises MPC-R082 when the program cannot keep to it."""
+        memory = session_memory(self._operations)
+        room = memory.budget(bytes_)
+        if room is None:
+            raise MpccError(
+                "MPC-R082",
+                f"a session of this program needs {memory.needed(0):,} bytes, and {bytes_:,} are allowed",
+                remedy="raise --session-memory",
+            )
+        self._budget = min(room, BUDGET_BYTES)
+
+    def load_weights(self) -> None:
+        """Party 0: encodes every weight."""
+        for operation in self._operations:
+            if operation.kind == "weight":
+                self._sources.narrow(operation)
+
+    def execute(
+        self,
+        channel: Channel,
+        session: Session,
+        inputs: Arrays | None,
+        progress: Progress,
+        *,
+        watched: dict[str, I64] | None = None,
+    ) -> ExecutionResult:
+        """Set-up, then the online phase of one session. Raises MPC-S013, MPC-R043.
+
+        `inputs` are this party's of the secure program: for party 1 what `client_inputs` makes of the
+        graph's.
+
+        `watched`, whose keys name values of the program, gets what this party holds of them: for
+        `mpcc verify`, which runs both parties in one process. A value that only the other party holds is
+        taken out.
+        """
+        party, program = self._folder.party, self._program
+        if party == 1 and len(session.payload) != self._length:
+            raise MpccError(
+                "MPC-S013",
+                f"the session holds {len(session.payload)} bytes of correlations, "
+                f"the program draws {self._length}",
+                remedy="deal again for this program: mpcc deal",
+            )
+        watch = {
+            _WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())
+        }
+        program = replace(program, outputs={**program.outputs, **watch})
+        sources = self._sources.with_inputs(inputs or {})
+        correlations = CorrelationSource(party, session.seed, session.payload, self._offsets)
+        with Prefetch(correlations, self._draws, self._budget) as prefetch:
+            interpreter = Interpreter(program, party, sources.narrow, prefetch, self._operations)
+            with channel.meter.counting("setup"):
+                _set_up(interpreter, channel, session, self._folder)
+                prefetch.wait()
+                channel.synchronise()
+            with channel.meter.counting("online"):
+                integers = interpreter.run(channel, progress)
+        if watched is not None:
+            watched.clear()
+            watched.update((value.name, integers.pop(key)) for key, value in watch.items() if key in integers)
+        exceeded = take_exceeded(program.attributes, integers)
+        fractions = output_fractions(program)
+        outputs = {name: decode(array, fractions[name]) for name, array in integers.items()}
+        spans = interpreter.recorder.spans()
+        dtypes = {spec.name: spec.dtype for spec in self._folder.outputs}
+        typed = {
+            name: np.asarray(array, dtype=dtypes.get(name, "float32")) for name, array in outputs.items()
+        }
+        return ExecutionResult(typed, _counters(self._operations, spans), exceeded, spans)
 
 
 def _counters(operations: list[Operation], spans: list[Span]) -> list[OperationCounters]:
@@ -92,9 +144,8 @@ def _counters(operations: list[Operation], spans: list[Span]) -> list[OperationC
 
 def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:
     """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
-    interpreter.make_tables()
     if folder.party == 1:
-        weight_differences.receive(interpreter, channel, session.folder)
+        weight_differences.receive(interpreter, channel, session.kept)
         return
     assert session.weight_mask_seed is not None
     assert folder.weights_sha256 is not None

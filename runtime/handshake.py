@@ -1,33 +1,125 @@
-"""What both parties agree on before anything secret moves."""
+"""What both parties agree on before anything secret moves.
+
+    HELLO      both     version, party, program hash, nonce, limits
+    SESSIONS   party 1  correlation sessions that it has unused, in its order
+               party 0  the first of them that it has unused, too, and which of them it has used already:
+                        party 1 never uses those. If it has none, party 1 offers more; nothing ends the search
+    CONFIRM    both     SHA-256 over all of the above and both certificates' fingerprints
+
+The digest binds what follows to what both sides saw: where TLS ends at something between the parties, or
+(without TLS) somebody changed a message, the digests differ.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import math
+import secrets
 import struct
+from dataclasses import dataclass
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.store.session_file import SESSION_ID_BYTES
+from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel
 
-PROTOCOL_VERSION = 1
-_HELLO = struct.Struct("<HB32s")
+PROTOCOL_VERSION = 2
+OFFERED_AT_ONCE = 64  # sessions
+OFFERS = 64  # until party 0 gives up
+_HELLO = struct.Struct("<HB32s16sdd")
 _HELLO_LIMIT = 256  # bytes a later version's hello may have
-_SESSIONS_LIMIT = 1 << 16  # session ids offered at most
+_NONCE_BYTES = 16
+_OFFER_LIMIT = OFFERED_AT_ONCE * SESSION_ID_BYTES
+_FOUND, _NONE = b"\1", b"\0"
 
 
-def shake_hands(channel: StreamChannel, folder: PartyFolder) -> None:
-    """Compare protocol version, party and program with the other side. Raises MPC-R010..R012, on both."""
-    hello = _HELLO.pack(PROTOCOL_VERSION, folder.party, bytes.fromhex(folder.program_hash))
-    reply = channel.exchange_control(FrameType.HELLO, hello, _HELLO_LIMIT)
-    version = int.from_bytes(reply[:2], "little")
-    if version != PROTOCOL_VERSION or len(reply) != _HELLO.size:
+@dataclass(frozen=True)
+class Limits:
+    """How long a side waits for a byte from the other, and how long a session may take, in seconds."""
+
+    silence_seconds: float
+    session_seconds: float = math.inf
+
+    def within(self, other: Limits) -> Limits:
+        """The smaller of both."""
+        return Limits(
+            min(self.silence_seconds, other.silence_seconds), min(self.session_seconds, other.session_seconds)
+        )
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """`session_id` is this run's, the same on both sides and in their logs and reports; `session` is the
+    session of correlations that it uses up.
+    """
+
+    session: Session
+    session_id: bytes
+    limits: Limits
+
+
+class _Transcript:
+    """What was said, in the order in which both sides know it."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(b"mpcc handshake")
+
+    def add(self, *messages: bytes) -> None:
+        for message in messages:
+            self._hash.update(len(message).to_bytes(8, "little") + message)
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+
+def agree(channel: StreamChannel, folder: PartyFolder, store: Store, limits: Limits) -> Agreement:
+    """The handshake, on a fresh channel: from here on it keeps the limits agreed on.
+
+    The session is taken from the store and the caller closes it. Raises MPC-R004..R008, R010..R014, MPC-S010
+    on both sides, and what `Store.take` raises.
+    """
+    transcript = _Transcript()
+    agreed = _greet(channel, folder, limits, transcript)
+    channel.limit(agreed.silence_seconds, agreed.session_seconds)
+    session = (_choose if folder.party == 0 else _offer)(channel, store, transcript)
+    try:
+        transcript.add(*_fingerprints(channel, folder.party))
+        session_id = _confirm(channel, transcript.digest())
+    except BaseException:
+        session.close()
+        raise
+    return Agreement(session, session_id, agreed)
+
+
+def check_version(hello: bytes, length: int) -> None:
+    """A message that begins with the protocol version is of ours. Raises MPC-R010."""
+    version = int.from_bytes(hello[:2], "little")
+    if version != PROTOCOL_VERSION or len(hello) != length:
         raise MpccError(
             "MPC-R010",
-            f"the other party speaks protocol version {version}, this one {PROTOCOL_VERSION}",
+            f"the other party speaks protocol version {version}, this one {PROTOCOL_VERSION}"
+            if version != PROTOCOL_VERSION
+            else f"the other party speaks protocol version {version} in a form of its own",
             remedy="install the same version of mpcc on both machines",
         )
-    _, party, program = _HELLO.unpack(reply)
+
+
+def _greet(channel: StreamChannel, folder: PartyFolder, limits: Limits, transcript: _Transcript) -> Limits:
+    """Compare version, party and program; the limits of both sides. Raises MPC-R006, R010..R012, on both."""
+    hello = _HELLO.pack(
+        PROTOCOL_VERSION,
+        folder.party,
+        bytes.fromhex(folder.program_hash),
+        secrets.token_bytes(_NONCE_BYTES),
+        limits.silence_seconds,
+        limits.session_seconds,
+    )
+    reply = channel.exchange_control(FrameType.HELLO, hello, _HELLO_LIMIT)
+    check_version(reply, _HELLO.size)
+    _, party, program, _, silence_seconds, session_seconds = _HELLO.unpack(reply)
     if party != 1 - folder.party:
         raise MpccError(
             "MPC-R012",
@@ -40,23 +132,95 @@ def shake_hands(channel: StreamChannel, folder: PartyFolder) -> None:
             f"the other party runs program {program.hex()[:12]}, this one {folder.program_hash[:12]}",
             remedy="take party0 and party1 from the same compilation",
         )
+    if not (0 < silence_seconds < math.inf and session_seconds > 0):
+        raise _malformed("limits of no positive length")
+    transcript.add(*((hello, reply) if folder.party == 0 else (reply, hello)))
+    return limits.within(Limits(silence_seconds, session_seconds))
 
 
-def agree_on_session(channel: StreamChannel, party: int, unused: list[bytes]) -> bytes:
-    """The first session in party 1's order that neither side has used. Raises MPC-S010 on both sides."""
-    offer = b"".join(unused[:_SESSIONS_LIMIT])
-    reply = channel.exchange_control(FrameType.SESSIONS, offer, _SESSIONS_LIMIT * SESSION_ID_BYTES)
-    ours, theirs = _split_ids(offer), _split_ids(reply)
-    proposed, accepted = (ours, set(theirs)) if party == 1 else (theirs, set(ours))
-    chosen = next((session_id for session_id in proposed if session_id in accepted), None)
-    if chosen is None:
+def _offer(channel: StreamChannel, store: Store, transcript: _Transcript) -> Session:
+    """Party 1's part of the choice."""
+    offered: set[bytes] = set()
+    for _ in range(OFFERS):
+        known = store.unused(len(offered) + OFFERED_AT_ONCE)
+        ids = [session_id for session_id in known if session_id not in offered][:OFFERED_AT_ONCE]
+        offer = b"".join(ids)
+        channel.send_control(FrameType.SESSIONS, offer)
+        if not ids:
+            break
+        answer = channel.receive_control(FrameType.SESSIONS, len(_FOUND) + _OFFER_LIMIT)
+        found, named = answer[:1], _split_ids(answer[1:])
+        if found not in (_FOUND, _NONE) or (found == _FOUND and not named) or not set(named) <= set(ids):
+            raise _malformed("an answer that names other sessions than were offered")
+        transcript.add(offer, answer)
+        chosen, used = (named[0], named[1:]) if found == _FOUND else (None, named)
+        store.discard(used)
+        if chosen:
+            return store.take(chosen)
+        offered.update(ids)
+    raise _nothing_in_common(len(offered))
+
+
+def _choose(channel: StreamChannel, store: Store, transcript: _Transcript) -> Session:
+    """Party 0's part of the choice."""
+    offered = 0
+    for _ in range(OFFERS):
+        offer = channel.receive_control(FrameType.SESSIONS, _OFFER_LIMIT)
+        ids = _split_ids(offer)
+        if not ids:
+            break
+        offered += len(ids)
+        session = store.take_first(ids)
+        try:
+            chosen = [session.id] if session else []
+            used = [session_id for session_id in store.used(ids) if session_id not in chosen]
+            answer = b"".join([_FOUND if session else _NONE, *chosen, *used])
+            channel.send_control(FrameType.SESSIONS, answer)
+        except BaseException:
+            if session:
+                session.close()
+            raise
+        transcript.add(offer, answer)
+        if session:
+            return session
+    raise _nothing_in_common(offered)
+
+
+def _confirm(channel: StreamChannel, digest: bytes) -> bytes:
+    """The session id. Raises MPC-R013, on both sides."""
+    reply = channel.exchange_control(FrameType.CONFIRM, digest, len(digest))
+    if not hmac.compare_digest(reply, digest):
         raise MpccError(
-            "MPC-S010",
-            f"the two stores have no unused session in common ({len(ours)} here, {len(theirs)} there)",
-            remedy="take STORE/party0 and STORE/party1 from one run of: mpcc deal PROG --sessions N -o STORE",
+            "MPC-R013",
+            "the two parties saw different handshakes",
+            remedy="something between them changed what they sent: use --tls, and no proxy that ends it",
         )
-    return chosen
+    return digest[:SESSION_ID_BYTES]
+
+
+def _fingerprints(channel: StreamChannel, party: int) -> tuple[bytes, bytes]:
+    """Of the certificates of party 0 and party 1; empty without TLS."""
+    own, peer = (peer.fingerprint if peer else b"" for peer in (channel.own, channel.peer))
+    return (own, peer) if party == 0 else (peer, own)
 
 
 def _split_ids(data: bytes) -> list[bytes]:
+    if len(data) % SESSION_ID_BYTES:
+        raise _malformed("part of a session's id")
     return [data[i : i + SESSION_ID_BYTES] for i in range(0, len(data), SESSION_ID_BYTES)]
+
+
+def _malformed(what: str) -> MpccError:
+    return MpccError(
+        "MPC-R006",
+        f"the other party sent {what}",
+        remedy="install the same version of mpcc on both machines",
+    )
+
+
+def _nothing_in_common(offered: int) -> MpccError:
+    return MpccError(
+        "MPC-S010",
+        f"the two stores have no unused session in common ({offered} of party 1 were looked for)",
+        remedy="take STORE/party0 and STORE/party1 from one run of: mpcc deal PROG --sessions N -o STORE",
+    )

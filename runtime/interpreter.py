@@ -66,12 +66,18 @@ class Interpreter:
     """One party's run of one program with one session's correlations."""
 
     def __init__(
-        self, program: Program, party: int, sources: Sources, correlations: CorrelationSource | Prefetch
+        self,
+        program: Program,
+        party: int,
+        sources: Sources,
+        correlations: CorrelationSource | Prefetch,
+        operations: list[Operation] | None = None,
     ) -> None:
+        """`operations`: the program's as `plan.link` makes them, for a program that is run many times."""
         self.program = program
         self.index = party
         self.recorder = Recorder()
-        self._operations = plan.link(program)
+        self._operations = operations or plan.link(program)
         self._sources = sources
         self._correlations = correlations
         self._prepared: dict[Value, U64] = {}
@@ -115,12 +121,6 @@ class Interpreter:
                     piece.of(weight), mask, out=mask, dtype=np.uint64, casting="unsafe"
                 )  # signs extend
                 yield kernels.pack(mask.reshape(-1), bits).data
-
-    def make_tables(self) -> None:
-        """Offline: what the protocols know before the input, so that the online phase finds it ready."""
-        for operation in self._operations:
-            if operation.kind in protocols:
-                protocols[operation.kind].make_tables(operation)
 
     def load_weights(self) -> None:
         """Party 0, offline: encodes every weight, so that the online phase finds them ready."""

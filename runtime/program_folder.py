@@ -31,6 +31,7 @@ WEIGHTS_NAME = "weights.safetensors"
 CONSTANTS_NAME = "constants.safetensors"
 LOCAL_MODEL_NAME = "local.onnx"
 CORRELATIONS_NAME = "correlations.json"
+LOCAL_CHECKS = ("none", "keep", "keep_rows", "ids")  # of what the client computes itself, see `sources`
 _COMPILE_AGAIN = "copy the folder again and completely, or compile the model again: mpcc compile"
 
 
@@ -134,6 +135,7 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
     if PROGRAM_NAME not in files:
         raise _damaged(where, f"it does not list {PROGRAM_NAME}")
     try:
+        _check_local_outputs(manifest.get("local_outputs", []))
         return PartyFolder(
             path=folder,
             party=party,
@@ -146,7 +148,7 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
             inputs=tuple(s for s in _specs(manifest["inputs"]) if (s.owner == "party0") == (party == 0)),
             outputs=_specs(manifest["outputs"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _damaged(where, f"a key is missing or wrong: {error}") from None
 
 
@@ -193,7 +195,7 @@ def _checked_files(
             path = paths[name] = replacements.get(name, folder / relative)
             try:
                 actual = file_sha256(path)
-            except OSError:
+            except (OSError, ValueError):  # the latter for a name that no file can have
                 diagnostics.add(
                     "MPC-R022", f"{name} is missing or unreadable", where=str(path), remedy=_COMPILE_AGAIN
                 )
@@ -209,8 +211,8 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     return tuple(
         TensorSpec(
             name=str(entry["name"]),
-            shape=tuple(int(size) for size in entry["shape"]),
-            dtype=np.dtype(entry["dtype"]).name,
+            shape=tuple(_size(size) for size in entry["shape"]),
+            dtype=_dtype(entry["dtype"]),
             minimum=_bound(entry.get("min")),
             maximum=_bound(entry.get("max")),
             owner=str(entry.get("owner", "party1")),
@@ -219,8 +221,33 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
     )
 
 
+def _dtype(value: Any) -> str:
+    """NumPy's name of a type of numbers or truth values; not all that it takes for a type."""
+    named = isinstance(value, str) and value[:1].isalpha() and value.isalnum()
+    if not named or np.dtype(value).kind not in "fiub":
+        raise ValueError(f"{value!r} is no type of numbers")
+    return np.dtype(value).name
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 48:
+        raise ValueError(f"{value!r} is no size of an axis")
+    return value
+
+
 def _bound(value: Any) -> float | None:
+    if value is not None and not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
     return None if value is None else float(value)
+
+
+def _check_local_outputs(entries: list[dict[str, Any]]) -> None:
+    """What `client_arrays` reads. Raises KeyError, TypeError, ValueError, OverflowError."""
+    for entry in entries:
+        _bound(entry.get("bound"))
+        _bound(entry.get("max"))
+        if not isinstance(entry["name"], str) or entry["check"] not in LOCAL_CHECKS:
+            raise ValueError(f"a local output is checked by {entry['check']!r}")
 
 
 def _json_digest(value: object) -> str:

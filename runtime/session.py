@@ -5,6 +5,7 @@ The execution itself is injected, so that everything around it is tested without
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.arrays_file import Arrays
-from mpcc.runtime.handshake import agree_on_session, shake_hands
+from mpcc.runtime.handshake import Limits, agree
 from mpcc.runtime.profile import Span
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.store.store import Session, Store
@@ -50,8 +51,8 @@ class ExecutionResult:
     spans: list[Span] = field(default_factory=list)
 
 
-Executor = Callable[[PartyFolder, Channel, Session, Arrays | None, Progress], ExecutionResult]
-"""Runs one party's program. `inputs` are the client's arrays, already checked, and None on party 0.
+Executor = Callable[[Channel, Session, Arrays | None, Progress], ExecutionResult]
+"""Runs one party's program. `inputs` are this party's arrays, already checked, None where it has none.
 
 What comes before the input (the masked weights F, party 1's y1) runs in `channel.meter.counting("setup")`,
 the rest in `channel.meter.counting("online")`, with `channel.synchronise()` between the two.
@@ -77,17 +78,20 @@ def run_session(
     executor: Executor,
     inputs: Arrays | None,
     progress: Progress,
+    limits: Limits,
+    agreed: Callable[[bytes], None] = lambda session_id: None,
 ) -> SessionResult:
-    """Run one session over a fresh channel, and close it.
+    """Run one session over a fresh channel, within the limits, and close it. `agreed` is called with its id.
 
-    On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R012,
+    On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R014,
     MPC-S006..S010, what the executor raises, and MPC-R042 for an exception that is not an MpccError.
     """
     try:
-        shake_hands(channel, folder)
-        session = store.take(agree_on_session(channel, folder.party, store.unused()))
-        result = executor(folder, channel, session, inputs, progress)
-        channel.finish()
+        agreement = agree(channel, folder, store, limits)
+        agreed(agreement.session_id)
+        with contextlib.closing(agreement.session) as session:
+            result = executor(channel, session, inputs, progress)
+            channel.finish()
     except MpccError as error:
         channel.abort(error.code)
         raise
@@ -101,7 +105,7 @@ def run_session(
     return SessionResult(
         result.outputs,
         result.operations,
-        session.id,
+        agreement.session_id,
         len(session.payload),
         counters["setup"],
         counters["online"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +22,24 @@ Arrays = dict[str, np.ndarray]
 
 
 class Sources:
-    """Encoded arrays of source operations. `inputs` are this party's own of the secure program, by name."""
+    """Encoded arrays of source operations. `inputs` are this party's own of the secure program, by name.
+
+    Weights and constants are shared by those that `with_inputs` makes, also between threads: nobody writes
+    into them.
+    """
 
     def __init__(self, inputs: Arrays, weights: Mapping[str, np.ndarray], constants: Arrays) -> None:
         self.inputs = inputs
         self._weights = weights
         self._constants = constants
         self._encoded: dict[tuple[str, int], I64 | I32] = {}
+        self._encoding = threading.Lock()
+
+    def with_inputs(self, inputs: Arrays) -> Sources:
+        """Those of another run of the same program."""
+        other = copy.copy(self)
+        other.inputs = inputs
+        return other
 
     def __call__(self, operation: Operation) -> I64:
         """The integers that the parties share."""
@@ -46,9 +59,11 @@ class Sources:
         if operation.kind != "weight":
             return encode(self.real(operation), fraction)
         key = (name, fraction)
-        if key not in self._encoded:
-            self._encoded[key] = encode_narrow(self._weights[name], fraction)
-        return self._encoded[key]
+        with self._encoding:
+            if key not in self._encoded:
+                self._encoded[key] = encode_narrow(self._weights[name], fraction)
+                self._encoded[key].setflags(write=False)
+            return self._encoded[key]
 
     def real(self, operation: Operation) -> F64:
         """The numbers that the integers stand for, before they are rounded."""
@@ -82,7 +97,8 @@ def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]],
         arrays.update(zip(names, map(np.asarray, session.run(names, feeds)), strict=True))
     with Diagnostics() as diagnostics:
         for entry in local_outputs:
-            problem = _problem(arrays[entry["name"]], entry)
+            array = arrays.get(entry["name"])
+            problem = "is missing" if array is None else _problem(array, entry)
             if problem:
                 diagnostics.add(
                     "MPC-R044",

@@ -56,5 +56,8 @@ def stored_arrays(path: Path | None) -> Mapping[str, np.ndarray]:
 
 
 def load_arrays(path: Path | None) -> dict[str, np.ndarray]:
-    """All of them, in memory. Raises MPC-R043."""
-    return dict(stored_arrays(path))
+    """All of them, in memory, read only. Raises MPC-R043."""
+    arrays = dict(stored_arrays(path))
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays

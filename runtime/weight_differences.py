@@ -1,9 +1,9 @@
-"""F = W - B of all linear operations: sent by party 0 once for a store, kept by party 1 beside its
-correlations.
+"""F = W - B of all linear operations: sent by party 0 once for a batch of sessions, kept by party 1 beside
+its correlations.
 
 A token names the pair of weights and mask: it is a hash of the mask's seed, which has 128 bits party 1 does
 not know. Party 1 answers whether it holds the differences of that token; only if not, they are sent
-(protocols.md 1: once a loaded model). F is uniform to party 1, as B is, and a store's mask is bound to one
+(protocols.md 1: once a loaded model). F is uniform to party 1, as B is, and a batch's mask is bound to one
 version of the weights.
 """
 
@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import BinaryIO
 
-from mpcc.runtime.atomic_file import atomic_file
 from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.store.kept_file import KeptFile
 from mpcc.runtime.transport.channel import Channel
 
 TOKEN_BYTES = 32
-FILE_NAME = "weight-differences.bin"
-_DIGEST_BYTES = 32
 _KEPT = b"\1"
 _MISSING = b"\0"
 
@@ -36,45 +31,27 @@ def send(interpreter: Interpreter, channel: Channel, mask_seed: bytes, weights_s
             channel.exchange(piece, 0)
 
 
-def receive(interpreter: Interpreter, channel: Channel, folder: Path | None) -> None:
-    """Party 1. Prepares its shares with F, from the file kept in `folder` or else as it comes from party 0;
-    then it is kept. F is never in memory whole.
+def receive(interpreter: Interpreter, channel: Channel, kept: KeptFile | None) -> None:
+    """Party 1. Prepares its shares with F, from the file that it has kept or else as it comes from party 0;
+    then it is kept. F is never in memory whole. Raises MPC-S008, MPC-S011.
     """
     sizes = interpreter.setup_sizes()
     token = bytes(channel.exchange(b"", TOKEN_BYTES))
-    with _kept(folder, token, sum(sizes)) as file:
-        channel.exchange(_MISSING if file is None else _KEPT, 0)
-        if file is not None:
-            interpreter.prepare(file.read(size) for size in sizes)
-            return
-    if folder is None:
+    if kept is None:
+        channel.exchange(_MISSING, 0)
         interpreter.prepare(channel.exchange(b"", size) for size in sizes)
         return
-    with atomic_file(folder / FILE_NAME) as copy:
-        digest = hashlib.sha256(token)
+    with kept.read(token, sizes) as pieces:
+        channel.exchange(_MISSING if pieces is None else _KEPT, 0)
+        if pieces is not None:
+            interpreter.prepare(pieces)
+            return
+    with kept.write(token) as writer:
 
-        def kept() -> Iterator[memoryview]:
+        def received() -> Iterator[memoryview]:
             for size in sizes:
                 piece = channel.exchange(b"", size)
-                digest.update(piece)
-                copy.write(piece)
+                writer.add(piece)
                 yield piece
 
-        copy.seek(TOKEN_BYTES + _DIGEST_BYTES)
-        interpreter.prepare(kept())
-        copy.seek(0)
-        copy.write(token + digest.digest())
-
-
-@contextmanager
-def _kept(folder: Path | None, token: bytes, length: int) -> Iterator[BinaryIO | None]:
-    """The kept differences of a token, to be read, if the file is undamaged and of the right length."""
-    if folder is None or not (folder / FILE_NAME).is_file():
-        yield None
-        return
-    with (folder / FILE_NAME).open("rb") as file:
-        head = file.read(TOKEN_BYTES + _DIGEST_BYTES)
-        found = hashlib.file_digest(file, lambda: hashlib.sha256(token))
-        intact = head == token + found.digest() and file.tell() == len(head) + length
-        file.seek(len(head))
-        yield file if intact else None
+        interpreter.prepare(received())

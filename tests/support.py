@@ -13,7 +13,7 @@ import numpy as np
 
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.dealing.corrections import Dealing
-from mpcc.runtime.executor import execute
+from mpcc.runtime.executor import PreparedProgram
 from mpcc.runtime.program_folder import load_party_folder
 from mpcc.runtime.session import ExecutionResult
 from mpcc.runtime.sources import client_inputs
@@ -46,8 +46,8 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
         try:
             folder = load_party_folder(program / f"party{party}")
             given = client_inputs(folder, inputs) if party == 1 else None
-            results[party] = execute(
-                folder, channels[party], sessions[party], given, lambda done, total: None
+            results[party] = PreparedProgram(folder).execute(
+                channels[party], sessions[party], given, lambda done, total: None
             )
         except BaseException as error:
             results[party] = error

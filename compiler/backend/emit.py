@@ -16,10 +16,11 @@ from mpcc.codegen_templates import render
 from mpcc.compiler.backend.manifest import party_manifest, root_manifest
 from mpcc.compiler.backend.split import split
 from mpcc.compiler.choose.experts.record import EXPERTS_NAME
+from mpcc.compiler.choose.table import APPROXIMATIONS_NAME
 from mpcc.compiler.cost.model import Cost
 from mpcc.compiler.cost.report import Prediction
 from mpcc.compiler.frontend.imported import Imported
-from mpcc.compiler.report import write_report
+from mpcc.compiler.report.page import write_report
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.printer import print_operation, print_program
 from mpcc.ir.program import Program
@@ -36,7 +37,6 @@ from mpcc.runtime.program_folder import (
 
 RANGES_NAME = "ranges.json"
 LAYERS_NAME = "layers.json"
-APPROXIMATIONS_NAME = "approximations.json"
 MODEL_NAME = "model.json"
 
 
@@ -132,7 +132,7 @@ def _arrays(program: Program) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
         if operation.kind in ("weight", "constant"):
             name = str(operation.attributes["name"])
             target = weights if operation.kind == "weight" else constants
-            target[name] = np.ascontiguousarray(program.constants[name])
+            target[name] = np.asarray(program.constants[name], order="C")  # a scalar stays one
     return weights, constants
 
 

@@ -297,7 +297,7 @@ def _rms(node: Node, differences: Sequence[np.ndarray]) -> float:
     """Of all elements, or of the worst row where rows err together: a model may look at that one only."""
     if node.kind in ELEMENTWISE:
         return math.sqrt(float(np.mean([np.mean(np.square(d)) for d in differences])))
-    return math.sqrt(max(float(np.max(np.mean(np.square(d), axis=-1))) for d in differences))
+    return math.sqrt(max(float(np.max(np.mean(np.square(np.atleast_1d(d)), axis=-1))) for d in differences))
 
 
 def _together(errors: Iterable[float]) -> float:

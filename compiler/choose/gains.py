@@ -13,7 +13,8 @@ from mpcc.compiler.frontend.check import run_local, session, with_extra_outputs
 from mpcc.compiler.frontend.imported import Imported
 
 Arrays = dict[str, np.ndarray]
-NOISE, CLEAN = "/noise", "/clean"  # suffixes of tensors' names
+NOISE, CLEAN, TYPED = "/noise", "/clean", "/typed"  # suffixes of tensors' names
+CAST_LIKE = 15  # the opset that has it: before, noise is added to float32 tensors only
 RELATIVE = 2.0**-10  # of the value's root mean square: small, and far above the rounding of floats
 
 
@@ -39,7 +40,7 @@ def gains(
         for name in values:
             noise = KINDS[kind](clean[name] if name in tensors else computed[name], generator)
             if name in tensors:
-                feeds = {**sample, tensors[name] + NOISE: noise.astype(np.float32)}
+                feeds = {**sample, tensors[name] + NOISE: np.asarray(noise, np.float32)}
                 change = _change(runner.run(names, feeds), [clean[n] for n in names])
             else:
                 outputs = [imported.program.outputs[n].name for n in names]
@@ -57,15 +58,20 @@ def with_noise(model: str | Path, tensors: Sequence[str]) -> onnx.ModelProto:
     """
     proto = with_extra_outputs(model, list(tensors))
     graph, wanted = proto.graph, set(tensors)
+    opset = next(o.version for o in proto.opset_import if o.domain in ("", "ai.onnx"))
     nodes = list(graph.node)
     del graph.node[:]
     for node in nodes:
-        graph.node.append(node)
+        added = graph.node.add()
+        added.CopyFrom(node)
         for index, tensor in enumerate(node.output):
             if tensor in wanted:
-                graph.node[-1].output[index] = tensor + CLEAN
                 clean, noise = tensor + CLEAN, tensor + NOISE
-                graph.node.append(onnx.helper.make_node("Add", [clean, noise], [tensor]))
+                added.output[index], addend = clean, noise
+                if opset >= CAST_LIKE:
+                    addend = tensor + TYPED
+                    graph.node.append(onnx.helper.make_node("CastLike", [noise, clean], [addend]))
+                graph.node.append(onnx.helper.make_node("Add", [clean, addend], [tensor]))
                 graph.input.append(onnx.helper.make_tensor_value_info(noise, onnx.TensorProto.FLOAT, None))
                 graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((), np.float32), noise))
     return proto

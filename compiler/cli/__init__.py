@@ -15,8 +15,18 @@ from mpcc.compiler.cli.audit import audit_command
 from mpcc.compiler.cli.compile import compile_command
 from mpcc.compiler.cli.cost import cost_command
 from mpcc.compiler.cli.demo import demo_command
+from mpcc.compiler.cli.explain import explain_command
 from mpcc.compiler.cli.inspect import inspect_command
-from mpcc.compiler.cli.party import deal_command, party_command
+from mpcc.compiler.cli.party import (
+    certificates_command,
+    deal_command,
+    dealer_command,
+    infer_command,
+    party_command,
+    prepare_command,
+    serve_command,
+    store_key_command,
+)
 from mpcc.compiler.cli.run import run_command
 from mpcc.compiler.cli.simulate import simulate_command
 from mpcc.compiler.cli.verify import verify_command
@@ -25,7 +35,7 @@ from mpcc.ir.diagnostics import MpccError
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 TRACEBACK_VARIABLE = "MPCC_TRACEBACK"
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"  # NumPy's, for matrices so small that several wait for each other
-_WRONG_CHOICE = ("MPC-C001", "MPC-P024")
+_WRONG_CHOICE = ("MPC-C001", "MPC-C064", "MPC-C065", "MPC-P024")
 
 
 class _InOrder(click.Group):
@@ -49,6 +59,12 @@ for _command in (
     compile_command,
     run_command,
     deal_command,
+    dealer_command,
+    prepare_command,
+    serve_command,
+    infer_command,
+    certificates_command,
+    store_key_command,
     party_command,
     simulate_command,
     verify_command,
@@ -56,6 +72,7 @@ for _command in (
     cost_command,
     approximations_command,
     audit_command,
+    explain_command,
     demo_command,
 ):
     mpcc.add_command(_command)
@@ -86,6 +103,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _fail(error: MpccError) -> int:
     print(error.render(), file=sys.stderr)
+    if sys.stderr.isatty():
+        from mpcc.compiler.error_help import has_detail
+
+        if has_detail(error.code):
+            print(f"mpcc explain {error.code} says more", file=sys.stderr)
     return USAGE if error.code in _WRONG_CHOICE else FAILURE
 
 

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from mpcc.compiler.cli.common import PATH, input_option, program_argument
 from mpcc.compiler.text import size_of
-
-if TYPE_CHECKING:
-    import numpy as np
-
-SHOWN_VALUES = 8
 
 
 @click.command("run", help="Run PROG on an input: the dealer and both parties as processes on this machine.")
@@ -41,7 +36,7 @@ SHOWN_VALUES = 8
 def run_command(
     program: Path, input_path: Path, timeout: float | None, profile_path: Path | None, **options: Any
 ) -> None:
-    from mpcc.runtime.arrays_file import check_writable
+    from mpcc.runtime.arrays_file import check_writable, describe
     from mpcc.runtime.events import ScreenEvents
     from mpcc.runtime.local_run import run_local
     from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
@@ -62,13 +57,6 @@ def run_command(
         measured = profile(programs, run.report, run.parties)
         write_page(profile_path, measured)
         click.echo(f"\n{profile_text(measured)}\n{profile_path}")
-
-
-def describe(name: str, array: np.ndarray) -> str:
-    """An output's name, shape and first values."""
-    values = " ".join(f"{x:.6g}" for x in array.reshape(-1)[:SHOWN_VALUES])
-    dots = " ..." if array.size > SHOWN_VALUES else ""
-    return f"{name} {array.dtype}{list(array.shape)}: {values}{dots}"
 
 
 def cost_line(report: dict[str, Any]) -> str:

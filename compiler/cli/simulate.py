@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from mpcc.compiler.cli.common import PATH, input_option, program_argument
-from mpcc.compiler.cli.run import describe
 
 
 @click.command(
@@ -21,7 +20,7 @@ from mpcc.compiler.cli.run import describe
 )
 def simulate_command(program: Path, input_path: Path, output_path: Path) -> None:
     from mpcc.compiler.simulate import simulate
-    from mpcc.runtime.arrays_file import check_writable, read_inputs, write_outputs
+    from mpcc.runtime.arrays_file import check_writable, describe, read_inputs, write_outputs
     from mpcc.runtime.program_folder import load_party_folder
 
     inputs = read_inputs(input_path, load_party_folder(program / "party1").inputs)

@@ -15,15 +15,14 @@ from mpcc.compiler.dumps import dump_files, read_share_program
 from mpcc.compiler.summary import Row, Summary, summarise
 from mpcc.compiler.text import count_of, size_of, table
 from mpcc.ir.parser import read_program
-from mpcc.ir.program import Operation, Program, Value
-from mpcc.ir.types import RingType
+from mpcc.ir.program import Operation, Program
 from mpcc.passes.schedule_rounds import operation_levels, schedule
 from mpcc.runtime.correlations.prefetch import BUDGET_BYTES
+from mpcc.runtime.memory import ELEMENT_BYTES, NO_MEMORY, elements, most_alive
 from mpcc.runtime.protocols import protocols
 
-ELEMENT_BYTES, WEIGHT_BYTES = 8, 4
+WEIGHT_BYTES = 4
 PROCESS_BYTES = 90_000_000  # Python and the libraries, before a program is read
-NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
 # Fitted to runs of the works of docs/benchmarks.md on loopback, on four cores: all were within 25 %.
 SECONDS_PER_OPERATION = 8.5e-5
 MATRIX_KINDS = ("linear", "matmul")
@@ -88,7 +87,7 @@ def compute_seconds(program: Program, cost: Cost) -> float:
 def product_seconds(operation: Operation) -> float:
     """Of a matrix product."""
     multiplied = protocols[operation.kind].multiplications(operation) / MULTIPLICATIONS_PER_SECOND
-    read = _elements(operation.operands[1]) / WEIGHTS_PER_SECOND if operation.kind == "linear" else 0.0
+    read = elements(operation.operands[1]) / WEIGHTS_PER_SECOND if operation.kind == "linear" else 0.0
     return max(multiplied, read)
 
 
@@ -110,8 +109,8 @@ def memory_bytes(program: Program, cost: Cost) -> int:
     32 bits, and while it makes them the largest as float32; party 1 its shares of the linear results,
     computed offline.
     """
-    weights = [_elements(o.result) for o in program.operations if o.kind == "weight"]
-    prepared = sum(_elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
+    weights = [elements(o.result) for o in program.operations if o.kind == "weight"]
+    prepared = sum(elements(o.result) for o in program.operations if o.kind in ("linear", "gain"))
     party0 = (sum(weights) + max(weights, default=0)) * WEIGHT_BYTES
     party1 = prepared * ELEMENT_BYTES
     slots = [slot for o in program.operations for slot in protocols[o.kind].slots(o)]
@@ -121,23 +120,7 @@ def memory_bytes(program: Program, cost: Cost) -> int:
 
 def peak_elements(program: Program) -> int:
     """The most elements alive at one time, in the parties' order; views take nothing."""
-    order = [o for tick in schedule(program, ticks) for o in tick.started if o.kind not in NO_MEMORY]
-    last = {v: position for position, o in enumerate(order) for v in (*o.operands, *o.results)}
-    dying: dict[int, int] = {}
-    computed = {v for o in order for v in o.results}
-    for value, position in last.items():
-        if value in computed:
-            dying[position] = dying.get(position, 0) + _elements(value)
-    live = peak = 0
-    for position, operation in enumerate(order):
-        live += sum(_elements(v) for v in operation.results)
-        peak = max(peak, live)
-        live -= dying.get(position, 0)
-    return peak
-
-
-def _elements(value: Value) -> int:
-    return value.type.size if isinstance(value.type, RingType) else 0
+    return most_alive(o for tick in schedule(program, ticks) for o in tick.started if o.kind not in NO_MEMORY)
 
 
 def cost_text(folder: Path, network: Network) -> str:

@@ -61,6 +61,7 @@ def _import_graph(graph: ir.Graph, name: str, revealed: dict[str, str]) -> Impor
     if diagnostics.errors:
         survey(graph, diagnostics)
     diagnostics.raise_if_any()
+    dtypes = [v.dtype for v in graph.outputs]  # before casts between floats are dropped
     recognise(rewrite, diagnostics)
     remove_dead(graph)
     specs = input_specs(graph)
@@ -70,11 +71,11 @@ def _import_graph(graph: ir.Graph, name: str, revealed: dict[str, str]) -> Impor
     diagnostics.raise_if_any()
     program = lifting.builder.program
     outputs: list[OutputSpec] = []
-    for output, value in zip(output_names, graph.outputs, strict=True):
+    for output, value, dtype in zip(output_names, graph.outputs, dtypes, strict=True):
         program.outputs[output] = lifting.value(value)
-        assert value.dtype is not None
-        dtype = value.dtype.numpy().name
-        outputs.append(OutputSpec(output, shape(value), dtype, revealed.get(output, "party1")))
+        assert dtype is not None
+        reveal = revealed.get(output, "party1")
+        outputs.append(OutputSpec(output, shape(value), dtype.numpy().name, reveal))
     return Imported(
         program=program,
         local_model=split.model,

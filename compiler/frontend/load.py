@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
@@ -10,27 +11,38 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from mpcc.ir.diagnostics import Diagnostics, MpccError
+from mpcc.passes.recognise.graph import MAX_ELEMENTS
 
 MIN_OPSET, MAX_OPSET = 13, 24
+# What NumPy has too: inputs and outputs are arrays.
+_TYPES = (
+    "FLOAT",
+    "DOUBLE",
+    "FLOAT16",
+    "BOOL",
+    *(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)),
+)
 _LITERAL_SIZE = 1024  # elements
 
 
 def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
     """The checked model with static input shapes; external data stays memory-mapped.
 
-    Raises MpccError (MPC-F001 .. MPC-F007) for files that are missing, malformed, out of the supported
+    Raises MpccError (MPC-F001 .. MPC-F007, MPC-F011, MPC-F012) for files that are missing, malformed, out of the supported
     opsets, refer to data outside their folder, or have a dimension that `dims` does not bind.
     """
     proto = _parse(path)
+    _check_names(proto, path)
     _check_external_data(proto, path)
     _move_accidents(proto)
     _check_model(proto, path)
     _check_opset(proto)
-    if proto.functions:
-        proto = onnx.inliner.inline_local_functions(proto)
     try:
+        if proto.functions:
+            proto = onnx.inliner.inline_local_functions(proto)
         model = ir.from_proto(proto)
         ir.external_data.set_base_dir(model.graph, path.resolve().parent)
+        _check_types(model.graph)
         _bind_dimensions(model.graph, dims)
         common.RemoveInitializersFromInputsPass()(model)
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
@@ -38,7 +50,7 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
         common.CommonSubexpressionEliminationPass()(model)
     except MpccError:
         raise
-    except Exception as error:  # onnx-ir meets what onnx's checker let pass
+    except Exception as error:  # the inliner and onnx-ir meet what onnx's checker let pass
         raise _malformed(path, str(error)) from error
     return model
 
@@ -94,22 +106,38 @@ def _parse(path: Path) -> onnx.ModelProto:
     return proto
 
 
+def _parts(proto: onnx.ModelProto) -> tuple[list[onnx.GraphProto], list[onnx.NodeProto]]:
+    """All graphs and all nodes of a model, those of functions and subgraphs included."""
+    graphs, nodes = [proto.graph], [n for f in proto.functions for n in f.node]
+    nodes.extend(proto.graph.node)
+    for node in nodes:  # which grows meanwhile
+        for attribute in node.attribute:
+            inner = [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]
+            graphs.extend(inner)
+            nodes.extend(n for graph in inner for n in graph.node)
+    return graphs, nodes
+
+
+def _check_names(proto: onnx.ModelProto, path: Path) -> None:
+    """protobuf gives a name that is not UTF-8 as bytes, which nothing here expects."""
+    graphs, nodes = _parts(proto)
+    names: list[str | bytes] = [name for n in nodes for name in (n.name, n.op_type, n.domain)]
+    names += [name for n in nodes for name in (*n.input, *n.output, *(a.name for a in n.attribute))]
+    names += [named.name for g in graphs for named in (g, *g.input, *g.output, *g.value_info, *g.initializer)]
+    names += [text for t in _tensors(proto) for e in t.external_data for text in (t.name, e.key, e.value)]
+    names += [d.dim_param for value in proto.graph.input for d in value.type.tensor_type.shape.dim]
+    if not all(isinstance(name, str) for name in names):
+        raise _malformed(path, "a name in it is not UTF-8 text")
+
+
 def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
     """All tensors that may refer to external data: initializers and attributes, subgraphs included."""
-    found: list[onnx.TensorProto] = []
-    graphs, nodes = [proto.graph], [n for f in proto.functions for n in f.node]
-    while graphs or nodes:
-        if graphs:
-            graph = graphs.pop()
-            found.extend(graph.initializer)
-            found.extend(t for s in graph.sparse_initializer for t in (s.values, s.indices))
-            nodes.extend(graph.node)
-            continue
-        for attribute in nodes.pop().attribute:
-            found.extend([attribute.t] if attribute.HasField("t") else [])
-            found.extend(attribute.tensors)
-            graphs.extend([attribute.g] if attribute.HasField("g") else [])
-            graphs.extend(attribute.graphs)
+    graphs, nodes = _parts(proto)
+    found = [t for graph in graphs for t in graph.initializer]
+    found.extend(t for graph in graphs for s in graph.sparse_initializer for t in (s.values, s.indices))
+    for attribute in (a for node in nodes for a in node.attribute):
+        found.extend([attribute.t] if attribute.HasField("t") else [])
+        found.extend(attribute.tensors)
     return found
 
 
@@ -148,8 +176,8 @@ def _external_problem(folder: Path, entries: dict[str, str]) -> str | None:
     target = folder / pure
     try:
         inside = target.resolve(strict=True).is_relative_to(folder)
-    except (OSError, RuntimeError):
-        return f"is missing: '{location}'"
+    except (OSError, RuntimeError, ValueError):  # the last for a name with a zero byte
+        return f"is missing: {location!r}"
     if not inside or any(
         p.is_symlink() for p in (target, *target.parents) if p.is_relative_to(folder) and p != folder
     ):
@@ -197,6 +225,24 @@ def _check_opset(proto: onnx.ModelProto) -> None:
         )
 
 
+def _check_types(graph: ir.Graph) -> None:
+    """Inputs and outputs are tensors of types that an array can have."""
+    with Diagnostics() as diagnostics:
+        for what, values in (("input", graph.inputs), ("output", graph.outputs)):
+            for value in values:
+                if not isinstance(value.type, ir.TensorType | None):
+                    found = "a sequence or an optional"
+                elif value.dtype is not None and value.dtype.name not in _TYPES:
+                    found = value.dtype.name.lower()
+                else:
+                    continue
+                diagnostics.add(
+                    "MPC-F011",
+                    f"{what} '{value.name}' is {found}",
+                    remedy="export the model with tensors of float32, float64, float16, integers or truth values",
+                )
+
+
 def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
     """Make every input's shape static. One error for each unbound dimension, and for each option that names
     none.
@@ -233,6 +279,12 @@ def _bind_dimensions(graph: ir.Graph, dims: dict[str, int]) -> None:
                     "MPC-F005",
                     f"input '{value.name}' has an empty or negative shape {sizes}",
                     remedy="bind positive sizes",
+                )
+            elif math.prod(sizes) > MAX_ELEMENTS:
+                diagnostics.add(
+                    "MPC-F012",
+                    f"input '{value.name}' of shape {sizes} has more than {MAX_ELEMENTS:,} elements",
+                    remedy="bind smaller sizes",
                 )
         for name in sorted(set(dims) - used):
             diagnostics.add(

@@ -11,6 +11,8 @@ from mpcc.ir.types import RingType, Sharing, TensorType, Type, Visibility
 
 AttributeSpec = dict[str, type | tuple[type, ...]]
 
+MAX_RANK = 32  # of what is broadcast: NumPy's own limit
+
 
 class OperationClass:
     """Base of all operation classes. Subclasses are stateless and registered by `register`.
@@ -115,6 +117,8 @@ def joined_visibility(types: list[Type]) -> Visibility:
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
     """NumPy's broadcasting of shapes. Raises ValueError when they do not fit."""
+    if max(map(len, shapes)) > MAX_RANK:
+        raise ValueError(f"a shape has more than {MAX_RANK} axes")
     return tuple(np.broadcast_shapes(*shapes))
 
 

@@ -150,19 +150,14 @@ class Product(ShareOperation):
 
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
-        kinds, rows, fractions = (
-            attributes["factors"],
-            attributes["coefficients"],
-            integers(attributes, "fractions"),
-        )
-        if not isinstance(kinds, tuple) or not isinstance(rows, tuple):
-            raise ValueError("product: factors and coefficients must be lists")
+        kinds, fractions = attributes["factors"], integers(attributes, "fractions")
+        rows = _rows(attributes, "coefficients")
+        if not isinstance(kinds, tuple):
+            raise ValueError("product: factors must be a list")
         if not operands or not len(kinds) == len(rows) == len(fractions) == len(operands):
             raise ValueError("product: one entry a factor is needed")
         shapes = []
         for index, (kind, row, fraction) in enumerate(zip(kinds, rows, fractions, strict=True)):
-            if not isinstance(row, tuple):
-                raise ValueError("product: coefficients must be lists")
             if kind == "bits":
                 x = ring(operands, index, Sharing.MASKED_BITS)
                 if not x.shape or len(row) != 1 + x.shape[0]:
@@ -210,7 +205,7 @@ class SegmentedPolynomial(ShareOperation):
             raise ValueError("segmented_polynomial: a coefficient has fewer than 0 fraction bits")
         if len(arguments) == 1 and any(b for _, b in monomials):
             raise ValueError("segmented_polynomial: powers of a second value that is not there")
-        rows = _rows(attributes)
+        rows = _rows(attributes, "rows")
         if len(rows) != len(monomials) or any(len(row) != 1 + bits.shape[0] for row in rows):
             raise ValueError("segmented_polynomial: a row of a constant and one integer a bit for a monomial")
         return [RingType(Sharing.SHARE, 64, fraction, bits.shape[1:])]
@@ -235,13 +230,14 @@ def _exponents(attributes: Attributes) -> list[tuple[int, int]]:
     return pairs
 
 
-def _rows(attributes: Attributes) -> list[tuple[int, ...]]:
-    rows = attributes["rows"]
+def _rows(attributes: Attributes, name: str) -> list[tuple[int, ...]]:
+    """A list attribute of lists of coefficients. Raises ValueError when it is something else."""
+    rows = attributes[name]
     if not isinstance(rows, tuple):
-        raise ValueError("segmented_polynomial: rows must be a list")
-    result = [integers({"rows": row}, "rows") for row in rows]
+        raise ValueError(f"{name} must be a list")
+    result = [integers({name: row}, name) for row in rows]
     if any(not -(2**63) <= c < 2**63 for row in result for c in row):
-        raise ValueError("segmented_polynomial: a coefficient exceeds 64 bits")
+        raise ValueError(f"{name}: a coefficient exceeds 64 bits")
     return result
 
 

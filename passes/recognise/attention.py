@@ -52,7 +52,7 @@ def _problem(node: ir.Node) -> str | None:
         return "softcap bounds the scores by a hyperbolic tangent"
     if padding is not None:
         return "nonpad_kv_seqlen"
-    if len(node.outputs) > 3 and node.outputs[3].uses():
+    if any(v.uses() or v.is_graph_output() for v in node.outputs[3:]):
         return "the scores are an output"
     if attribute(node, "is_causal", 0) and past is not None:
         return "is_causal together with a cache"

@@ -1,4 +1,4 @@
-"""Einsum of two operands as one batched matrix product between transposes."""
+"""Einsum of two operands as one batched matrix product between transposes, of one as a sum and a transpose."""
 
 from __future__ import annotations
 
@@ -12,23 +12,36 @@ from mpcc.passes.recognise.graph import Rewriter, attribute, is_float, operands,
 def expand_einsum(rewrite: Rewriter) -> None:
     """Write out every Einsum whose indices are batch, contracted, or of one operand and the result."""
     for node in list(rewrite.graph):
-        if node.op_type == "Einsum" and node.domain == "" and len(node.inputs) == 2:
-            terms = _terms(node)
-            if terms is not None and is_float(node.outputs[0]):
-                _product(rewrite, node, *terms)
+        if node.op_type == "Einsum" and node.domain == "" and is_float(node.outputs[0]):
+            terms, result = _terms(node)
+            if len(terms) == 2 and not (set(terms[0]) ^ set(terms[1])) - set(result):
+                _product(rewrite, node, *terms, result)
+            elif len(terms) == 1:
+                _sum(rewrite, node, *terms, result)
     remove_dead(rewrite.graph)
 
 
-def _terms(node: ir.Node) -> tuple[str, str, str] | None:
-    """Index letters of the operands and the result; None for a form that is no single product."""
+def _terms(node: ir.Node) -> tuple[list[str], str]:
+    """Index letters of the operands and of the result; no operands for a diagonal or an ellipsis."""
     equation = str(attribute(node, "equation")).replace(" ", "")
-    if "->" not in equation or "." in equation:
-        return None
-    left, result = equation.split("->")
-    a, b = left.split(",")
-    plain = all(len(set(term)) == len(term) for term in (a, b, result))
-    alone = (set(a) ^ set(b)) - set(result)
-    return (a, b, result) if plain and not alone else None
+    left, arrow, result = equation.partition("->")
+    terms = left.split(",")
+    if not arrow:  # then the result has the indices that stand once, in alphabetical order
+        result = "".join(i for i in sorted(set(left)) if i.isalpha() and left.count(i) == 1)
+    plain = all(len(set(term)) == len(term) for term in (*terms, result)) and "." not in equation
+    return (terms if plain else []), result
+
+
+def _sum(rewrite: Rewriter, node: ir.Node, indices: str, result: str) -> None:
+    (value,) = operands(node, 1)
+    summed = [axis for axis, i in enumerate(indices) if i not in result]
+    if summed:
+        value = rewrite.emit(node, "ReduceSum", [value, rewrite.integers(*summed)], {"keepdims": 0})
+    left = [i for i in indices if i in result]
+    order = [left.index(i) for i in result]
+    if order != sorted(order):
+        value = rewrite.emit(node, "Transpose", [value], {"perm": order})
+    rewrite.replace(node.outputs[0], value)
 
 
 def _product(rewrite: Rewriter, node: ir.Node, a: str, b: str, result: str) -> None:

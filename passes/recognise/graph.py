@@ -6,6 +6,7 @@ ONNX.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,17 +141,20 @@ def type_proto(value: ir.Value) -> onnx.TypeProto:
     return onnx.helper.make_tensor_type_proto(int(value.dtype), shape(value))
 
 
+MAX_ELEMENTS = 1 << 31  # of one value: beyond this nothing computes it, and shapes overflow
 # Shape inference reads small integer constants (shapes, axes, repeats); weights never matter to it.
 MAX_SHAPE_DATA = 1024
 # Before opset 16 onnx infers no shape for these.
 _TYPED_AS = {"LessOrEqual": "Less", "GreaterOrEqual": "Greater"}
 
 
-def infer_types(node: ir.Node, opset: int) -> bool:
+def infer_types(node: ir.Node, opset: int, *, real: bool = False) -> bool:
     """Set dtype and shape of the node's outputs by onnx's shape inference; True when all are static.
 
-    `meta["reason"]` says what it found wrong, if anything.
+    `meta["reason"]` says what it found wrong, if anything. `real`: casts between floats are dropped already,
+    so all float operands count as of the first one's type.
     """
+    floats = [value for value in present_inputs(node) if is_float(value)] if real else []
     operation = _TYPED_AS.get(node.op_type, node.op_type)
     try:
         schema = onnx.defs.get_schema(operation, opset, node.domain)
@@ -158,6 +162,14 @@ def infer_types(node: ir.Node, opset: int) -> bool:
         return False
     if any(a.type == ir.AttributeType.GRAPH for a in node.attributes.values()):
         node.meta[REASON] = "it loops or branches on values that are not constant"
+        return False
+    for index, value in enumerate(node.inputs):
+        formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+        if value is None and formal.option is not onnx.defs.OpSchema.FormalParameterOption.Optional:
+            node.meta[REASON] = f"its operand '{formal.name}' is missing"
+            return False
+    if attribute(node, "num_outputs", len(node.outputs)) != len(node.outputs):  # onnx trusts it
+        node.meta[REASON] = "it has another number of outputs than it says"
         return False
     proto = onnx.NodeProto(op_type=operation, domain=node.domain)
     proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
@@ -170,6 +182,9 @@ def infer_types(node: ir.Node, opset: int) -> bool:
         if not has_static_shape(value):
             return False
         types[f"i{index}"] = type_proto(value)
+        if floats and is_float(value):
+            types[f"i{index}"].tensor_type.elem_type = type_proto(floats[0]).tensor_type.elem_type
+            continue
         constant = array(value)
         if constant is not None and constant.size <= MAX_SHAPE_DATA:
             data[f"i{index}"] = onnx.numpy_helper.from_array(constant)
@@ -188,7 +203,14 @@ def infer_types(node: ir.Node, opset: int) -> bool:
             if found.tensor_type.HasField("shape"):
                 dims = [d.dim_value if d.HasField("dim_value") else None for d in found.tensor_type.shape.dim]
                 value.shape = ir.Shape(dims)
-    return all(has_static_shape(value) for value in node.outputs if value.name != "")
+    results = [value for value in node.outputs if value.name != ""]
+    if not all(has_static_shape(value) for value in results):
+        return False
+    largest = max((shape(value) for value in results), key=math.prod, default=())
+    if any(size < 0 for value in results for size in shape(value)) or math.prod(largest) > MAX_ELEMENTS:
+        node.meta[REASON] = f"its result would have the shape {list(largest)}"
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -261,7 +283,7 @@ class Rewriter:
         node = ir.node(operation, operands, attributes)
         if all(v is None or v.const_value is not None for v in operands):
             return self.constant(evaluate_node(node, self.opset)[0], join(operands))
-        if not infer_types(node, self.opset):
+        if not infer_types(node, self.opset, real=True):
             raise ValueError(
                 f"{operation} does not fit shapes {[shape(v) for v in operands if v is not None]}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,8 +57,8 @@ def _single_node(rewrite: Rewriter, node: ir.Node) -> None:
         parameters.append(
             value if data.shape == (width,) else rewrite.constant(full, value.meta["visibility"])
         )
-    if any(v.uses() for v in node.outputs[1:]):
-        return
+    if node.op_type == "LayerNormalization":
+        _moments(rewrite, node, x, axis)
     kind = "LayerNorm" if node.op_type == "LayerNormalization" else "RmsNorm"
     flat = x
     if axis != len(dims) - 1:
@@ -69,6 +70,28 @@ def _single_node(rewrite: Rewriter, node: ir.Node) -> None:
     if flat is not x:
         result = rewrite.emit(node, "Reshape", [result, rewrite.integers(*dims)])
     rewrite.replace(node.outputs[0], result)
+
+
+def _moments(rewrite: Rewriter, node: ir.Node, x: ir.Value, axis: int) -> None:
+    """The mean and the inverse standard deviation, where the model uses these outputs of a layer norm."""
+    used = [v for v in node.outputs[1:] if v.uses() or v.is_graph_output()]
+    if not used:
+        return
+    axes = range(axis, len(shape(x)))
+    mean = _mean(rewrite, node, x, axes)
+    centred = rewrite.emit(node, "Sub", [x, mean])
+    variance = _mean(rewrite, node, rewrite.emit(node, "Mul", [centred, centred]), axes)
+    epsilon, power = (np.array(n, np.float32) for n in (attribute(node, "epsilon", 1e-5), -0.5))
+    shifted = rewrite.emit(node, "Add", [variance, rewrite.constant(epsilon)])
+    inverse = rewrite.emit(node, "Pow", [shifted, rewrite.constant(power)])
+    for output, moment in zip(node.outputs[1:], (mean, inverse), strict=False):
+        rewrite.replace(output, moment)
+
+
+def _mean(rewrite: Rewriter, node: ir.Node, x: ir.Value, axes: Iterable[int]) -> ir.Value:
+    if rewrite.opset < 18:
+        return rewrite.emit(node, "ReduceMean", [x], {"axes": list(axes)})
+    return rewrite.emit(node, "ReduceMean", [x, rewrite.integers(*axes)])
 
 
 @dataclass(frozen=True)

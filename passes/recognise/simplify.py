@@ -48,7 +48,7 @@ def _same_as_operand(node: ir.Node) -> ir.Value | None:
         training = array(inputs(node, 3)[2])
         mask_unused = len(node.outputs) < 2 or not node.outputs[1].uses()
         return x if mask_unused and (training is None or not bool(training)) else None
-    if node.op_type in ("Cast", "CastLike"):
+    if node.op_type == "Cast":
         return x if is_float(x) and is_float(node.outputs[0]) else None
     if node.op_type in ("Reshape", "Expand", "Squeeze", "Unsqueeze") and is_float(x):
         return x if shape(x) == shape(node.outputs[0]) else None

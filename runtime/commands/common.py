@@ -7,17 +7,25 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.events import Events, JsonEvents, ScreenEvents
+from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.session import internal_error
+from mpcc.runtime.store.opening import open_or_create, open_store_of
+from mpcc.runtime.store.sealing import StoreKey
+from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.address import Address
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+from mpcc.runtime.transport.tls import Credentials, Role, Security
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class AddressType(click.ParamType[Address]):
@@ -37,6 +45,86 @@ class AddressType(click.ParamType[Address]):
 events_option = click.option(
     "--events", is_flag=True, hidden=True, help="JSON lines on stdout; end when stdin closes."
 )
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=DEFAULT_TIMEOUT,
+    show_default=True,
+    help="Seconds of silence after which the other side counts as lost.",
+)
+
+
+def security_options(command: Command) -> Command:
+    """--tls and --insecure-plaintext, read by `security`."""
+    command = click.option(
+        "--insecure-plaintext",
+        is_flag=True,
+        help="Allow connections beyond this machine without TLS: only in a network that is itself protected.",
+    )(command)
+    return click.option(
+        "--tls",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="This side's certificate.pem and key.pem, and the authority.pem it trusts. Without it, only "
+        "this machine is reached.",
+    )(command)
+
+
+def security(options: dict[str, Any], role: Role, events: Events) -> Security:
+    """What connections are secured with, for a process of this role. Raises MPC-R051..R053."""
+    folder, insecure = options["tls"], options["insecure_plaintext"]
+    if folder:
+        credentials = Credentials.load(folder)
+        credentials.require(role)
+        return Security(credentials)
+    if insecure:
+        events.tell(
+            "warning",
+            "warning: without TLS everybody on the network between the parties can read and change what they "
+            "send, and pretend to be one of them",
+        )
+    return Security(None, insecure)
+
+
+bulk_option = click.option(
+    "--bulk",
+    metavar="URL",
+    help="Where the sessions' files of a new store lie, if not in its folder: any URL that fsspec knows. "
+    "Needs --store-key; the store remembers it.",
+)
+
+
+def store_options(command: Command) -> Command:
+    """--store and --store-key, read by `open_store`."""
+    command = click.option(
+        "--store-key",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The key of a store that is encrypted: see mpcc store-key.",
+    )(command)
+    return click.option(
+        "--store",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="FOLDER",
+        help="This party's store of correlations.",
+    )(command)
+
+
+def open_store(options: dict[str, Any], folder: PartyFolder) -> Store:
+    """The party's store. Raises MPC-S001..S005, MPC-S015..S019."""
+    return open_store_of(folder, options["store"], _store_key(options))
+
+
+def open_or_create_store(options: dict[str, Any], folder: PartyFolder) -> Store:
+    """The party's store, made if there is none yet: as `bulk_option` says. Raises MPC-S002..S020."""
+    return open_or_create(folder, options["store"], _store_key(options), options.get("bulk"))
+
+
+def _store_key(options: dict[str, Any]) -> StoreKey | None:
+    return StoreKey.load(options["store_key"]) if options["store_key"] else None
 
 
 def run_command(

@@ -11,12 +11,25 @@ import click
 
 from mpcc.runtime.commands.common import events_option, run_command
 from mpcc.runtime.events import Events
+from mpcc.runtime.store.sealing import StoreKey
 
 
 @click.command(help="Write STORE/party0 and STORE/party1, with the correlations of N sessions of PROG.")
 @click.argument("program", type=click.Path(path_type=Path), metavar="PROG")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="STORE")
 @click.option("--sessions", type=click.IntRange(min=1), required=True, metavar="N")
+@click.option(
+    "--store-key0",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Encrypt STORE/party0 with this key, party 0's own: see mpcc store-key.",
+)
+@click.option(
+    "--store-key1",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Encrypt STORE/party1 with this key, party 1's own.",
+)
 @events_option
 def deal_command(**options: Any) -> dict[str, Any]:
     return options
@@ -31,9 +44,14 @@ def _deal(options: dict[str, Any], events: Events) -> None:
     from mpcc.runtime.dealing.offline import deal_sessions
 
     sessions, store = options["sessions"], options["output"]
+    keys = [StoreKey.load(path) if path else None for path in (options["store_key0"], options["store_key1"])]
     started = time.perf_counter()
     deal_sessions(
-        options["program"], sessions, store, lambda done, total: events.progress("dealing", done, total)
+        options["program"],
+        sessions,
+        store,
+        lambda done, total: events.progress("dealing", done, total),
+        (keys[0], keys[1]),
     )
     seconds = time.perf_counter() - started
     events.tell("dealt", f"dealt {sessions} sessions to {store} in {seconds:.2f} s", seconds=seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,38 +12,49 @@ import click
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_outputs
-from mpcc.runtime.commands.common import FAILURE, AddressType, events_option, run_command
+from mpcc.runtime.client import Server, ask
+from mpcc.runtime.commands.common import (
+    FAILURE,
+    AddressType,
+    Command,
+    events_option,
+    open_or_create_store,
+    open_store,
+    run_command,
+    security,
+    security_options,
+    store_options,
+    timeout_option,
+)
 from mpcc.runtime.events import Events
+from mpcc.runtime.handshake import Limits
+from mpcc.runtime.prepare import Prepare, prepared_program
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
 from mpcc.runtime.report import party_report, write_report
-from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
+from mpcc.runtime.session import Progress, SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store.store import Store
-from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
-from mpcc.runtime.transport.tcp import Listener, connect
+from mpcc.runtime.transport.tcp import Listener
+from mpcc.runtime.transport.tls import Role, Security
 
 _PATH = click.Path(path_type=Path)
-_timeout = click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=DEFAULT_TIMEOUT,
-    show_default=True,
-    help="Seconds to wait for the other party before giving up.",
-)
 _report = click.option("--report", type=_PATH, help="Write this party's counters to a JSON file.")
 _profile = click.option(
     "--profile", is_flag=True, hidden=True, help="With --report: the spans of the online phase, too."
 )
+dealer_option = click.option(
+    "--dealer", type=AddressType(), help="Where `mpcc dealer` listens: the store is filled from there."
+)
 
 
-@click.command(help="Party 0, the server: holds the weights and waits for the client.")
+@click.command(help="Party 0, the server: holds the weights and serves one client. (Many: mpcc serve.)")
 @click.option("--listen", type=AddressType(), required=True, help="Where to wait for party 1.")
-@click.option("--store", type=_PATH, required=True, help="STORE/party0, as dealt.")
+@store_options
 @click.option("--weights", type=_PATH, help="The weights file, if it is not in the folder.")
 @click.option("--input", type=_PATH, help="This party's inputs by name (.npz), if the program has any.")
 @click.option("--output", type=_PATH, help="Where to write outputs revealed to this party (.npz).")
-@click.option("--once/--serve", default=True, help="Serve one client, or one after the other.")
-@_timeout
+@security_options
+@timeout_option
 @_report
 @_profile
 @events_option
@@ -50,72 +62,61 @@ def _server_command(**options: Any) -> dict[str, Any]:
     return options
 
 
+def client_options(command: Command) -> Command:
+    """Those of party 1, read by `infer`; --output apart."""
+    for option in reversed(
+        (
+            click.option("--connect", type=AddressType(), required=True, help="Where party 0 listens."),
+            store_options,
+            click.option("--input", type=_PATH, required=True, help="Inputs by name (.npz)."),
+            security_options,
+            dealer_option,
+            timeout_option,
+            _report,
+            _profile,
+            events_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @click.command(help="Party 1, the client: holds the input and gets the output.")
-@click.option("--connect", type=AddressType(), required=True, help="Where party 0 listens.")
-@click.option("--store", type=_PATH, required=True, help="STORE/party1, as dealt.")
-@click.option("--input", type=_PATH, required=True, help="Inputs by name (.npz).")
+@client_options
 @click.option("--output", type=_PATH, required=True, help="Where to write the outputs (.npz).")
-@_timeout
-@_report
-@_profile
-@events_option
 def _client_command(**options: Any) -> dict[str, Any]:
     return options
 
 
-def main(folder: Path, arguments: list[str], executor: Executor | None = None) -> int:
-    """Run the party whose folder this is; returns the exit code. Tests give an `executor` of their own."""
+def main(folder: Path, arguments: list[str], prepare: Prepare = prepared_program) -> int:
+    """Run the party whose folder this is; returns the exit code. Tests give a `prepare` of their own."""
     try:
         party = read_manifest(folder).get("party")
     except MpccError as error:
         print(error.render(), file=sys.stderr)
         return FAILURE
-    command, action = (_client_command, _ask) if party == 1 else (_server_command, _serve)
-    return run_command(
-        command,
-        arguments,
-        f"{folder.name}/run",
-        lambda options, events: action(folder, executor or _interpreter(), events, **options),
-    )
+
+    def act(options: dict[str, Any], events: Events) -> None:
+        (infer if party == 1 else _serve)(folder, prepare, options, events)
+
+    command = _client_command if party == 1 else _server_command
+    return run_command(command, arguments, f"{folder.name}/run", act)
 
 
-def _interpreter() -> Executor:
-    from mpcc.runtime import kernels  # here: --help needs no interpreter
-    from mpcc.runtime.executor import execute
-
-    kernels.keep_memory()
-    return execute
-
-
-def _serve(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
-    program = load_party_folder(folder, options["weights"])
-    inputs = _server_inputs(program, options["input"])
-    for path in (options["output"], options["report"]):
-        if path:
-            check_writable(path)
-    store = Store(options["store"], program.party, program.program_hash, program.weights_sha256)
-    once, timeout = options["once"], options["timeout"]
-    with Listener(options["listen"]) as listener:
-        events.tell("listening", f"listening on port {listener.port}", port=listener.port)
-        while store.unused():
-            channel = listener.accept(timeout, wait=timeout if once else None)
-            try:
-                result = run_session(program, channel, store, executor, inputs, _progress(events))
-                refuse_exceeded(result.exceeded)
-            except MpccError as error:
-                if once:
-                    raise
-                events.failed(error)
-                continue
-            if options["output"]:
-                write_outputs(options["output"], result.outputs)
-            _report_session(0, result, options, events)
-            if once:
-                return
-    events.tell("exhausted", "every session of the store has been used")
+def party_folder(path: Path, party: int, weights: Path | None = None) -> PartyFolder:
+    """The checked folder of this party. Raises MPC-R020..R024, MPC-R085."""
+    folder = load_party_folder(path, weights)
+    if folder.party != party:
+        raise MpccError(
+            "MPC-R085",
+            f"this is the folder of party {folder.party}, and the command is for party {party}",
+            where=str(path),
+            remedy=f"give PROG/party{party}",
+        )
+    return folder
 
 
-def _server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
+def server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
     """Party 0's own inputs, if the program was compiled with any. Raises MPC-R030..R036."""
     if path:
         return read_inputs(path, program.inputs)
@@ -125,20 +126,58 @@ def _server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
     return None
 
 
-def _ask(folder: Path, executor: Executor, events: Events, **options: Any) -> None:
-    program = load_party_folder(folder)
+def _serve(folder: Path, prepare: Prepare, options: dict[str, Any], events: Events) -> None:
+    secured = security(options, Role.PARTY0, events)
+    program = party_folder(folder, 0, options["weights"])
+    inputs = server_inputs(program, options["input"])
+    for path in (options["output"], options["report"]):
+        if path:
+            check_writable(path)
+    timeout = options["timeout"]
+    with contextlib.closing(open_store(options, program)) as store:
+        store.require_unused()
+        with Listener(options["listen"], secured) as listener:
+            events.tell("listening", f"listening on port {listener.port}", port=listener.port)
+            execute = prepare(program).execute
+            channel = listener.accept(timeout).channel(timeout, frozenset([Role.PARTY1]))
+            result = run_session(program, channel, store, execute, inputs, _online(events), Limits(timeout))
+    refuse_exceeded(result.exceeded)
+    if options["output"]:
+        write_outputs(options["output"], result.outputs)
+    _report_session(0, result, options, events)
+
+
+def infer(folder: Path, prepare: Prepare, options: dict[str, Any], events: Events) -> Arrays:
+    """Party 1: one session on the inputs of a file; its outputs, written to another if one is given."""
+    secured = security(options, Role.PARTY1, events)
+    program = party_folder(folder, 1)
     inputs = read_inputs(options["input"], program.inputs)
     # before a session is taken: an input that is refused must not cost one
     arrays = client_inputs(program, inputs)
-    check_writable(options["output"])
-    if options["report"]:
-        check_writable(options["report"])
-    store = Store(options["store"], program.party, program.program_hash)
-    channel = connect(options["connect"], options["timeout"])
-    result = run_session(program, channel, store, executor, arrays, _progress(events))
-    refuse_exceeded(result.exceeded)  # after the session's end: the other party must not see it fail
-    write_outputs(options["output"], result.outputs)
+    for path in (options["output"], options["report"]):
+        if path:
+            check_writable(path)
+    server = Server(options["connect"], secured, Limits(options["timeout"]))
+    with contextlib.closing(_client_store(program, secured, options, events)) as store:
+        result = ask(server, program, store, prepare(program).execute, arrays, _online(events))
+    if options["output"]:
+        write_outputs(options["output"], result.outputs)
     _report_session(1, result, options, events)
+    return result.outputs
+
+
+def _client_store(program: PartyFolder, secured: Security, options: dict[str, Any], events: Events) -> Store:
+    """Party 1's store, with a session that is unused: the dealer's if need be."""
+    if not options["dealer"]:
+        store = open_store(options, program)
+        store.require_unused()
+        return store
+    from mpcc.runtime.dealing.supply import Dealer, fill
+
+    store = open_or_create_store(options, program)
+    dealer = Dealer(options["dealer"], secured, options["timeout"])
+    fill(program, store, dealer, 1, lambda done, total: events.progress("dealing", done, total))
+    return store
 
 
 def _report_session(party: int, result: SessionResult, options: dict[str, Any], events: Events) -> None:
@@ -152,7 +191,7 @@ def _report_session(party: int, result: SessionResult, options: dict[str, Any], 
     )
 
 
-def _progress(events: Events) -> Progress:
+def _online(events: Events) -> Progress:
     return lambda done, total: events.progress("online", done, total)
 
 

@@ -7,15 +7,22 @@ run it.
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.party import START
-from mpcc.ir.program import Attribute, Attributes, Operation, Program, Value
+from mpcc.ir.program import Attribute, Attributes, Operation, Program, Stage, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations.slots import stream
 from mpcc.runtime.protocols import protocols
+from mpcc.runtime.protocols.base import ring_type
 from mpcc.runtime.protocols.local import moves_mask
+
+_MASKED = (Sharing.MASKED, Sharing.MASKED_BITS, Sharing.SERVED)
+_NAME = re.compile(r"[A-Za-z0-9_.]+")
 
 
 def link(program: Program) -> list[Operation]:
@@ -86,19 +93,48 @@ def to_json(operations: list[Operation]) -> str:
 
 
 def from_json(text: str) -> list[Operation]:
-    """The plan's operations. Raises ValueError, KeyError or TypeError when the text is no plan."""
+    """The plan's operations, each of which fits its operands.
+
+    Raises ValueError, KeyError, TypeError, AttributeError or ArithmeticError when the text is no plan.
+    """
     values: dict[str, Value] = {}
+    dealt: set[Value] = set()
 
     def value(entry: list[Any]) -> Value:
         name, fields = entry
-        return values.setdefault(name, Value(name, _type_in(fields)))
+        found = values.setdefault(name, Value(name, _type_in(fields)))
+        if not (isinstance(name, str) and _NAME.fullmatch(name)) or found.type != _type_in(fields):
+            raise ValueError(f"{name!r} is no name of a value, or one of two")
+        return found
 
     result = []
     for item in json.loads(text)["items"]:
         operands = tuple(value(e) for e in item["operands"])
         attributes: Attributes = {k: _freeze(v) for k, v in item["attributes"].items()}
-        result.append(Operation(item["kind"], operands, (value(item["result"]),), attributes))
+        operation = Operation(item["kind"], operands, (value(item["result"]),), attributes)
+        _check(operation, dealt)
+        dealt.add(operation.result)
+        result.append(operation)
     return result
+
+
+def _check(operation: Operation, dealt: set[Value]) -> None:
+    """The operation draws correlations, of masks that were dealt before, and its result is of the type that
+    follows. Raises ValueError, TypeError or ArithmeticError.
+    """
+    name = operation.result.name
+    types = [ring_type(operation, index) for index in range(len(operation.operands))]
+    masked = {v for v, t in zip(operation.operands, types, strict=True) if t.sharing in _MASKED}
+    if operation.result in dealt or not masked <= dealt:
+        raise ValueError(f"%{name} is dealt twice, or of masks that are not there")
+    operation_class = definition(Stage.SHARE, operation.kind)
+    operation_class.check_attributes(operation.attributes)
+    [inferred] = operation_class.infer([*types], operation.attributes)
+    stated = ring_type(operation)
+    if not isinstance(inferred, RingType) or replace(inferred, ring=stated.ring, range=None) != stated:
+        raise ValueError(f"%{name} has another type than follows from its operands")
+    if stated.ring > inferred.ring or not correlated([operation]):
+        raise ValueError(f"%{name} is wider than follows from its operands, or needs no correlations")
 
 
 def _freeze(entry: Any) -> Attribute:

@@ -22,6 +22,8 @@ class FrameType(IntEnum):
     READY = 4
     FINISH = 5
     ABORT = 6
+    CONFIRM = 7
+    DEALING = 8
 
 
 @dataclass(frozen=True)

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import select
-import socket
 import threading
 from collections import deque
+
+from mpcc.runtime.transport.connection import Connection
 
 _PARTS = 64  # handed to one system call, which takes 1024 at most
 _PATIENCE_MS = 100  # between looks at whether the channel was closed
 
 
 class Outbox:
-    """The unsent bytes of a non-blocking socket, in order.
+    """The unsent bytes of a connection, in order.
 
-    The owner pushes them whenever it works on the socket; between `leave` and `enter`, while it computes, a
-    thread does. That thread is started when it is needed first.
+    The owner pushes them whenever it works on the connection; between `leave` and `enter`, while it computes,
+    a thread does. That thread is started when it is needed first.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._parts: deque[memoryview] = deque()
         self._changed = threading.Condition()
         self._left = False
@@ -45,11 +46,9 @@ class Outbox:
         with self._changed:
             if not self._parts:
                 return 0
-            try:
-                total = self._socket.sendmsg([self._parts[i] for i in range(min(_PARTS, len(self._parts)))])
-            except BlockingIOError:
-                return 0
-            sent = total
+            sent = total = self._connection.send(
+                [self._parts[i] for i in range(min(_PARTS, len(self._parts)))]
+            )
             while sent:
                 taken = min(sent, len(self._parts[0]))
                 if taken == len(self._parts[0]):
@@ -81,7 +80,7 @@ class Outbox:
             self._parts.clear()
 
     def close(self) -> None:
-        """Before the socket is closed: the thread has let go of it."""
+        """Before the connection is closed: the thread has let go of it."""
         with self._changed:
             self._open = self._left = False
             self._changed.notify()
@@ -90,7 +89,7 @@ class Outbox:
 
     def _work(self) -> None:
         poller = select.poll()
-        poller.register(self._socket, select.POLLOUT)
+        poller.register(self._connection, select.POLLOUT)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: not self._open or (self._left and bool(self._parts)))

@@ -1,19 +1,28 @@
-"""A channel over any connected stream socket: TCP between machines, a socket pair inside one process."""
+"""A channel over any connected stream: TLS between machines, a socket pair inside one process."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import select
-import socket
 import time
 from collections import deque
 
 import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
-from mpcc.ir.error_codes import ERROR_CODES
 from mpcc.runtime.transport.channel import BytesLike, Meter, byte_view
+from mpcc.runtime.transport.channel_errors import (
+    PeerError,
+    connection_lost,
+    session_over,
+    silence,
+    wrong_kind,
+    wrong_length,
+    wrong_number,
+)
+from mpcc.runtime.transport.connection import Connection
 from mpcc.runtime.transport.frame import (
     ABORT_BYTES,
     HEADER_BYTES,
@@ -22,29 +31,35 @@ from mpcc.runtime.transport.frame import (
     FrameType,
 )
 from mpcc.runtime.transport.outbox import Outbox
+from mpcc.runtime.transport.tls import Peer
+from mpcc.runtime.transport.tls_errors import ConnectionFailed
 
 DEFAULT_TIMEOUT = 30.0  # seconds without a byte from, or to, the other party
 SLOWEST_RATE = 50_000.0  # bytes/s; bounds the time of one message from a peer that trickles it
 ABORT_LINGER = 1.0  # seconds an aborting party waits for the other to read why
 FRAME_BYTES = 1 << 16
+_PATIENCE = 0.2  # seconds between looks at whether the session's time is over, or `stop` was called
 _EMPTY = memoryview(b"")
 _ERROR_CODE = re.compile(rb"MPC-[A-Z][0-9]{3}")
 
 
 class StreamChannel:
-    """Frames over a connected stream socket, which it owns. See `Channel` for the contract.
+    """Frames over a connection, which it owns. See `Channel` for the contract.
 
     A tick's messages are gathered into frames of at least `FRAME_BYTES`, but for the last: an error between
     two of them can still be told. Sends and receives are driven together by one poll loop, so that large
     frames in both directions cannot block each other. Every wait ends after `timeout` seconds without
-    progress (MPC-R005).
+    progress (MPC-R005), and all of them when the session's time is over (MPC-R014): see `limit`.
     """
 
-    def __init__(self, connection: socket.socket, timeout: float = DEFAULT_TIMEOUT) -> None:
-        connection.setblocking(False)
+    def __init__(self, connection: Connection, timeout: float = DEFAULT_TIMEOUT) -> None:
         self.meter = Meter()
-        self._socket = connection
+        self.own: Peer | None = None  # whom this side has shown itself as, by its certificate
+        self.peer: Peer | None = None  # and the other side; both None without TLS
+        self._connection = connection
         self._timeout = timeout
+        self._session_end = math.inf
+        self._stopped: MpccError | None = None
         self._outbox = Outbox(connection)
         self._next_sent = 0
         self._next_received = 0
@@ -53,6 +68,15 @@ class StreamChannel:
         self._outgoing_due = 0  # bytes of the tick that are still to be handed over
         self._incoming_due: deque[int] = deque()  # bytes still to be received, tick by tick
         self._frame_due = 0  # bytes still to be received of a frame whose header was read
+
+    def limit(self, silence_seconds: float, session_seconds: float) -> None:
+        """From now on, wait so long for a byte, and end so long after now (which may be infinite)."""
+        self._timeout = silence_seconds
+        self._session_end = time.monotonic() + session_seconds
+
+    def stop(self, error: MpccError) -> None:
+        """From another thread: the owner's present wait, or its next one, ends with this error."""
+        self._stopped = error
 
     def start_tick(self, outgoing_length: int, incoming_length: int) -> None:
         if self._outgoing_due:
@@ -114,13 +138,25 @@ class StreamChannel:
         Not counted. Raises MPC-R004..R008.
         """
         self._queue(kind, memoryview(payload))
+        reply = self.receive_control(kind, maximum)
+        self._flush(self._deadline(0))
+        return reply
+
+    def send_control(self, kind: FrameType, payload: bytes) -> None:
+        """One control frame to the other party. Not counted. Raises MPC-R004..R008."""
+        self._queue(kind, memoryview(payload))
+        self._flush(self._deadline(0))
+
+    def receive_control(self, kind: FrameType, maximum: int) -> bytes:
+        """The payload of the other party's next control frame, of this kind and at most `maximum` bytes.
+
+        Not counted. Raises MPC-R004..R008.
+        """
         deadline = self._deadline(maximum)
         header = self._receive_header(kind, deadline)
         if header.length > maximum:
-            raise _wrong_length(header.length, f"at most {maximum}")
-        reply = bytes(self._receive_body(header.length, deadline))
-        self._flush(deadline)
-        return reply
+            raise wrong_length(header.length, f"at most {maximum}")
+        return bytes(self._receive_body(header.length, deadline))
 
     def finish(self) -> None:
         """Both parties say that they are done, then close. Raises MPC-R004..R008."""
@@ -131,18 +167,22 @@ class StreamChannel:
         """Tell the other party the error code (never the message), then close. Raises nothing."""
         if not self._open:
             return
+        self._session_end, self._stopped = math.inf, None
+        self._outbox.enter()
         with contextlib.suppress(OSError, MpccError):
             if not self._outbox:  # inside a half-sent frame the code would read as its payload
                 self._queue(FrameType.ABORT, memoryview(code.encode("ascii")))
                 self._flush(time.monotonic() + ABORT_LINGER)
-            self._socket.shutdown(socket.SHUT_WR)
+        self._outbox.clear()
+        with contextlib.suppress(OSError):
+            self._connection.shutdown()
             self._drain(time.monotonic() + ABORT_LINGER)
         self.close()
 
     def close(self) -> None:
         self._open = False
         self._outbox.close()
-        self._socket.close()
+        self._connection.close()
 
     def _deadline(self, size: int) -> float:
         """For `size` bytes to come, and all that is queued."""
@@ -157,7 +197,7 @@ class StreamChannel:
         """Length of the next frame of a tick of which `most` bytes are due."""
         length = self._receive_header(FrameType.DATA, deadline).length
         if not 0 < length <= most:
-            raise _wrong_length(length, f"at most {most}")
+            raise wrong_length(length, f"at most {most}")
         return length
 
     def _receive_header(self, kind: FrameType, deadline: float) -> FrameHeader:
@@ -165,22 +205,14 @@ class StreamChannel:
         if header.type is FrameType.ABORT:
             raise self._peer_error(header, deadline)
         if header.type is not kind:
-            raise MpccError(
-                "MPC-R006",
-                f"the other party sent a {header.type.name} message where {kind.name} was due",
-                remedy="run the two folders of one compilation on both sides",
-            )
+            raise wrong_kind(header.type.name, kind.name)
         return header
 
     def _parse_header(self, deadline: float) -> FrameHeader:
         header = FrameHeader.unpack(self._receive_body(HEADER_BYTES, deadline))
         expected = self._next_received % SEQUENCE_MODULUS
         if header.sequence != expected:
-            raise MpccError(
-                "MPC-R007",
-                f"the other party sent message {header.sequence} where {expected} was due",
-                remedy="run the two folders of one compilation on both sides",
-            )
+            raise wrong_number(header.sequence, expected)
         self._next_received += 1
         return header
 
@@ -204,12 +236,15 @@ class StreamChannel:
             now = time.monotonic()
             if sent or received:
                 idle_deadline = now + self._timeout
-            elif not self._wait(bool(len(incoming)), min(deadline, idle_deadline) - now):
-                raise MpccError(
-                    "MPC-R005",
-                    f"the other party did not answer within {self._timeout:g} s",
-                    remedy="see the other party's output; raise --timeout if it is only slow",
-                )
+            if now >= self._session_end:
+                raise session_over()
+            if self._stopped is not None:
+                raise self._stopped
+            remaining = min(deadline, idle_deadline) - now
+            if remaining <= 0:
+                raise silence(self._timeout)
+            if not (sent or received):
+                self._wait(bool(len(incoming)), min(remaining, _PATIENCE))
 
     def _wait(self, reading: bool, seconds: float) -> bool:
         """Wait until the socket is ready; False when the time is over."""
@@ -217,7 +252,7 @@ class StreamChannel:
             return False
         poller = select.poll()
         events = (select.POLLIN if reading else 0) | (select.POLLOUT if self._outbox else 0)
-        poller.register(self._socket, events)
+        poller.register(self._connection, events)
         return bool(poller.poll(seconds * 1000))
 
     def _send_some(self) -> int:
@@ -228,18 +263,17 @@ class StreamChannel:
 
     def _receive_some(self, buffer: memoryview) -> int:
         try:
-            received = self._socket.recv_into(buffer)
-        except BlockingIOError:
-            return 0
+            received = self._connection.receive_into(buffer)
         except OSError:
             received = 0
-        if not received:
-            raise _connection_lost()
-        return received
+        if received == 0:
+            raise connection_lost()
+        return received or 0
 
     def _find_abort(self) -> MpccError:
-        """After a failed send: the peer's error code if it left one, else that the connection is lost."""
+        """After a failed send: why the peer ended, if it left word, else that the connection is lost."""
         self._outbox.clear()
+        self._session_end, self._stopped = math.inf, None
         deadline = time.monotonic() + ABORT_LINGER
         try:
             self._skip(self._frame_due, deadline)
@@ -248,21 +282,16 @@ class StreamChannel:
                 if header.type is FrameType.ABORT:
                     return self._peer_error(header, deadline)
                 self._skip(header.length, deadline)
+        except ConnectionFailed as error:
+            return error
         except MpccError:
-            return _connection_lost()
+            return connection_lost()
 
     def _peer_error(self, header: FrameHeader, deadline: float) -> MpccError:
         if header.length != ABORT_BYTES:
-            return _wrong_length(header.length, str(ABORT_BYTES))
+            return wrong_length(header.length, str(ABORT_BYTES))
         raw = bytes(self._receive_body(ABORT_BYTES, deadline))
-        code = raw.decode("ascii") if _ERROR_CODE.fullmatch(raw) else ""
-        cause = ERROR_CODES.get(code)
-        detail = f"{code}, {cause}" if cause else "a code this version does not know"
-        return MpccError(
-            "MPC-R008",
-            f"the other party stopped with an error: {detail}",
-            remedy="the other party's own output says more",
-        )
+        return PeerError(raw.decode("ascii") if _ERROR_CODE.fullmatch(raw) else "")
 
     def _skip(self, length: int, deadline: float) -> None:
         while length:
@@ -272,21 +301,5 @@ class StreamChannel:
 
     def _drain(self, deadline: float) -> None:
         """Discard what the peer still sends: closing with unread bytes would reset the connection."""
-        while self._wait(True, deadline - time.monotonic()) and self._socket.recv(1 << 16):
+        while self._wait(True, deadline - time.monotonic()) and self._connection.discard():
             pass
-
-
-def _connection_lost() -> MpccError:
-    return MpccError(
-        "MPC-R004",
-        "the other party closed the connection before the run was complete",
-        remedy="see the other party's output, then start both parties again",
-    )
-
-
-def _wrong_length(length: int, expected: str) -> MpccError:
-    return MpccError(
-        "MPC-R006",
-        f"the other party announced a message of {length} bytes where {expected} were due",
-        remedy="run the two folders of one compilation on both sides",
-    )

@@ -20,7 +20,7 @@ from mpcc.runtime.profile import Activity, Span
 from mpcc.runtime.program_folder import read_manifest
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.report import Report, span_columns
-from tests.compiler.test_inspect import Page
+from tests.compiler.html_page import Page
 
 COMPUTE, SEND, WAIT = 0.003, 0.001, 0.002  # seconds of every span
 HOSTILE = '</script><script>alert("1")</script><!--'

@@ -13,11 +13,13 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.arrays_file import Arrays
 from mpcc.runtime.commands.common import run_command
 from mpcc.runtime.commands.deal import deal_command
@@ -28,7 +30,7 @@ from mpcc.runtime.program_folder import (
     load_program_folder,
     seal_manifest,
 )
-from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
+from mpcc.runtime.session import ExecutionResult, Executor, OperationCounters, Progress
 from mpcc.runtime.store.store import Session
 from mpcc.runtime.store.writer import write_pair
 from mpcc.runtime.transport.channel import Channel
@@ -41,9 +43,9 @@ DEALER_COMMAND = (sys.executable, __file__)
 _RUN = """import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from fake_program import execute
+from fake_program import FakeProgram
 from mpcc.runtime.commands.party import main
-sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:], execute))
+sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:], FakeProgram))
 """
 
 
@@ -83,6 +85,22 @@ def deal(program: Path, sessions: int, store: Path) -> None:
             session_id, seed0, seed1 = (secrets.token_bytes(16) for _ in range(3))
             server.add(session_id, seed0, [])
             client.add(session_id, seed1, [_expand(seed1) * mask - _expand(seed0)])
+
+
+class FakeProgram:
+    """A prepared program, of which a session takes `session_bytes`."""
+
+    session_bytes = 1000
+
+    def __init__(self, folder: PartyFolder) -> None:
+        self.execute: Executor = partial(execute, folder)
+
+    def limit_session(self, bytes_: int) -> None:
+        if bytes_ < self.session_bytes:
+            raise MpccError("MPC-R082", "too little")
+
+    def load_weights(self) -> None:
+        """It reads them in each session."""
 
 
 def execute(

@@ -35,10 +35,10 @@ def nothing_half_written(tmp_path: Path) -> Iterator[None]:
     assert time.monotonic() - started < BAR
 
 
-def flip(name: str) -> Change:
+def flip(name: str, place: float = 0.5) -> Change:
     def change(scratch: Path) -> None:
         contents = bytearray((scratch / name).read_bytes())
-        contents[len(contents) // 2] ^= 1
+        contents[int(len(contents) * place)] ^= 1
         (scratch / name).write_bytes(contents)
 
     return change
@@ -46,6 +46,11 @@ def flip(name: str) -> Change:
 
 def truncate(name: str) -> Change:
     return lambda scratch: os.truncate(scratch / name, (scratch / name).stat().st_size // 2)
+
+
+def cut(name: str) -> Change:
+    """Only its last byte."""
+    return lambda scratch: os.truncate(scratch / name, (scratch / name).stat().st_size - 1)
 
 
 def remove(name: str) -> Change:
@@ -67,8 +72,8 @@ def inputs(**arrays: object) -> Change:
         (flip("prog/party0/manifest.json"), "MPC-R021"),
         (truncate("prog/party0/manifest.json"), "MPC-R021"),
         (remove("prog/party0/manifest.json"), "MPC-R020"),
-        (flip("store/party0/index.json"), "MPC-S002"),
-        (remove("store/party0/index.json"), "MPC-S001"),
+        (flip("store/party0/index.sqlite", place=0), "MPC-S002"),
+        (remove("store/party0/index.sqlite"), "MPC-S001"),
     ],
 )
 def test_a_server_that_cannot_start(tmp_path: Path, change: Change, code: str) -> None:
@@ -85,7 +90,7 @@ def test_a_server_that_cannot_start(tmp_path: Path, change: Change, code: str) -
     [
         (flip("prog/party1/program.mpc"), "MPC-R023"),
         (truncate("prog/party1/manifest.json"), "MPC-R021"),
-        (truncate("store/party1/index.json"), "MPC-S002"),
+        (truncate("store/party1/index.sqlite"), "MPC-S002"),
         (remove("x.npz"), "MPC-R030"),
         (truncate("x.npz"), "MPC-R030"),
         (inputs(), "MPC-R031"),
@@ -107,12 +112,11 @@ def test_a_client_that_cannot_start(tmp_path: Path, change: Change, code: str) -
 
 
 @pytest.mark.parametrize("party", [0, 1])
-@pytest.mark.parametrize(
-    ("damage", "code"), [(flip, "MPC-S008"), (truncate, "MPC-S007"), (remove, "MPC-S007")]
-)
+@pytest.mark.parametrize(("damage", "code"), [(flip, "MPC-S008"), (cut, "MPC-S008"), (remove, "MPC-S007")])
 def test_a_damaged_session(tmp_path: Path, party: int, damage: Callable[[str], Change], code: str) -> None:
     with set_up(tmp_path).running() as parties:
-        damage(f"store/party{party}/session-0000.bin")(tmp_path)
+        [file] = tmp_path.glob(f"store/party{party}/session-*")
+        damage(str(file))(tmp_path)
         server, port = parties.serve()
         client = parties.ask(port)
         codes = (server.error(), client.error())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,6 +17,9 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.dealing.offline import deal_sessions
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
+from mpcc.runtime.store.bulk import session_path
+from mpcc.runtime.store.pieces import TRAILER_BYTES
+from mpcc.runtime.store.store import Store
 from tests.runtime.party_processes import Parties
 from tests.runtime.test_bad_input import wait_until_taken
 from tests.support import flip
@@ -79,6 +83,11 @@ def test_a_party_ends_or_stops_in_mid_run(
         both[victim].process.send_signal(number)
         assert both[1 - victim].error() == code
     assert not parties.output.exists()
+    for party in (0, 1):
+        folder = load_party_folder(program / f"party{party}")
+        store = Store(tmp_path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256)
+        assert store.count_unused() == 0
+        store.close()
     assert list(tmp_path.rglob("*.partial")) == []
 
 
@@ -87,9 +96,12 @@ def test_corrections_damaged_in_mid_run(program: Path, tmp_path: Path, last: boo
     """Both sides end with a coded error, in set-up or at the very end, and the next session works."""
     deal_sessions(program, 2, tmp_path / "store", lambda done, total: None)
     shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
-    file = tmp_path / "store/party1/session-0000.bin"
+    folder = load_party_folder(program / "party1")
+    with contextlib.closing(Store(tmp_path / "store/party1", 1, folder.program_hash)) as store:
+        file = session_path(tmp_path / "store/party1", store.unused(1)[0])
     payload = plan.offsets(plan.from_json((program / "correlations.json").read_text()))[1]
-    flip(file, 128 + (payload - 1 if last else 0))
+    pieces = (file.stat().st_size - payload - TRAILER_BYTES - 16 - 32) // (32 + 8)  # digest, length
+    flip(file, payload + 32 * (pieces - 1) - 1 if last else 0)
     with Parties(tmp_path, program).running() as parties:
         server, port = parties.serve()
         client = parties.ask(port)

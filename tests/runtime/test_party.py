@@ -53,26 +53,6 @@ def test_the_client_may_start_first(parties: Parties) -> None:
     assert again.end()[0] == 0
 
 
-def test_a_serving_party_goes_on_after_a_bad_client_until_the_store_is_empty(parties: Parties) -> None:
-    server, port = parties.serve("--serve")
-    with subprocess.Popen([sys.executable, "-c", _STRANGER.format(port=port)]) as stranger:
-        stranger.wait()
-    for _ in range(2):
-        assert parties.ask(port).end()[0] == 0
-    code, text = server.end()
-    assert code == 0
-    assert "MPC-R006" in text
-    assert "every session of the store has been used" in text
-
-
-_STRANGER = """
-import socket
-with socket.create_connection(("127.0.0.1", {port})) as connection:
-    connection.sendall(b"GET / HTTP/1.1" + bytes(20))
-    connection.recv(1)
-"""
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_interrupted_server(parties: Parties, number: signal.Signals) -> None:
     server, _ = parties.serve()

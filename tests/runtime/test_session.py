@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,12 @@ import pytest
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime import session as session_module
 from mpcc.runtime.arrays_file import Arrays
-from mpcc.runtime.handshake import shake_hands
+from mpcc.runtime.handshake import Limits
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder
-from mpcc.runtime.session import Executor, SessionResult, run_session
+from mpcc.runtime.session import ExecutionResult, SessionResult, run_session
+from mpcc.runtime.store.bulk import session_path
 from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.channel import Channel
-from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.in_process import channel_pair
 from tests.runtime.fake_program import INPUT, SECRET, WEIGHTS, build_program, deal, execute
 from tests.support import flip
@@ -40,7 +40,7 @@ class TwoParties:
         return Store(self.path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256)
 
     def run(
-        self, executor: Executor = execute
+        self, executor: Callable[..., ExecutionResult] = execute
     ) -> tuple[SessionResult | MpccError, SessionResult | MpccError]:
         """What each party's session returned or raised."""
         channels = channel_pair(timeout=2.0)
@@ -48,9 +48,10 @@ class TwoParties:
         def one(party: int) -> SessionResult | MpccError:
             inputs = {"x": INPUT} if party == 1 else None
             try:
-                return run_session(
-                    self.folders[party], channels[party], self.store(party), executor, inputs, _ignore
-                )
+                folder = self.folders[party]
+                bound = partial(executor, folder)
+                limits = Limits(2.0)
+                return run_session(folder, channels[party], self.store(party), bound, inputs, _ignore, limits)
             except MpccError as error:
                 return error
 
@@ -58,7 +59,7 @@ class TwoParties:
             first, second = pool.map(one, (0, 1))
         return first, second
 
-    def codes(self, executor: Executor = execute) -> tuple[str, str]:
+    def codes(self, executor: Callable[..., ExecutionResult] = execute) -> tuple[str, str]:
         first, second = self.run(executor)
         assert isinstance(first, MpccError)
         assert isinstance(second, MpccError)
@@ -82,40 +83,22 @@ def test_a_session_gives_the_client_its_answer(tmp_path: Path) -> None:
     assert server.setup.bytes_sent == client.setup.bytes_received == 64
 
 
-def test_the_parties_agree_on_a_session_unused_on_both_sides(tmp_path: Path) -> None:
-    parties = TwoParties(tmp_path, sessions=3)
-    dealt = parties.store(1).unused()
-    parties.store(1).take(dealt[0])
-    parties.store(0).take(dealt[1])
-    server, client = parties.run()
-    assert isinstance(client, SessionResult)
-    assert isinstance(server, SessionResult)
-    assert client.session_id == server.session_id == dealt[2]
-
-
-def test_no_session_in_common(tmp_path: Path) -> None:
-    parties = TwoParties(tmp_path, sessions=2)
-    dealt = parties.store(1).unused()
-    parties.store(1).take(dealt[0])
-    parties.store(0).take(dealt[1])
-    assert parties.codes() == ("MPC-S010", "MPC-S010")
-
-
 def test_a_failed_session_is_used_up(tmp_path: Path) -> None:
     parties = TwoParties(tmp_path, sessions=2, steps=("crash", "linear"))
-    before = parties.store(0).unused()
+    before = parties.store(0).unused(10)
     assert parties.codes() == ("MPC-R042", "MPC-R008")
-    assert parties.store(0).unused() == parties.store(1).unused() == before[1:]
+    assert parties.store(0).unused(10) == parties.store(1).unused(10) == before[1:]
 
 
 def test_damaged_corrections_fail_both(tmp_path: Path) -> None:
     """Found when they are read: party 0 has sent its weights by then. Nothing of the session is left."""
     parties = TwoParties(tmp_path)
-    before = parties.store(1).unused()
-    flip(tmp_path / "store/party1/session-0000.bin", 128 + 20)
+    before = parties.store(1).unused(10)
+    file = session_path(tmp_path / "store/party1", before[0])
+    flip(file, 20)
     assert parties.codes() == ("MPC-R008", "MPC-S008")
-    assert parties.store(0).unused() == parties.store(1).unused() == before[1:]
-    assert not (tmp_path / "store/party1/session-0000.bin").exists()
+    assert parties.store(0).unused(10) == parties.store(1).unused(10) == before[1:]
+    assert not file.exists()
 
 
 def test_different_programs(tmp_path: Path) -> None:
@@ -126,45 +109,6 @@ def test_different_programs(tmp_path: Path) -> None:
     (tmp_path / "store/party1").rename(tmp_path / "unused")
     (tmp_path / "store1/party1").rename(tmp_path / "store/party1")
     assert parties.codes() == ("MPC-R011", "MPC-R011")
-
-
-def test_the_same_party_twice(tmp_path: Path) -> None:
-    parties = TwoParties(tmp_path)
-    folder = parties.folders[0]
-    channels = channel_pair(timeout=2.0)
-    codes = []
-
-    def greet(index: int) -> None:
-        with pytest.raises(MpccError) as caught:
-            shake_hands(channels[index], folder)
-        codes.append(caught.value.code)
-
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(greet, (0, 1)))
-    assert codes == ["MPC-R012", "MPC-R012"]
-
-
-@pytest.mark.parametrize("hello", [b"", b"\1\0", struct.pack("<HB32s", 2, 0, bytes(32)), bytes(200)])
-def test_another_protocol_version(tmp_path: Path, hello: bytes) -> None:
-    parties = TwoParties(tmp_path)
-    ours, theirs = channel_pair(timeout=2.0)
-    with ThreadPoolExecutor(1) as pool:
-        peer = pool.submit(theirs.exchange_control, FrameType.HELLO, hello, 256)
-        with pytest.raises(MpccError) as caught:
-            shake_hands(ours, parties.folders[1])
-        peer.result()
-    assert caught.value.code == "MPC-R010"
-
-
-def test_a_hello_that_is_too_long(tmp_path: Path) -> None:
-    parties = TwoParties(tmp_path)
-    ours, theirs = channel_pair(timeout=2.0)
-    with ThreadPoolExecutor(1) as pool:
-        peer = pool.submit(theirs.exchange_control, FrameType.HELLO, bytes(300), 256)
-        with pytest.raises(MpccError) as caught:
-            shake_hands(ours, parties.folders[1])
-        peer.result()
-    assert caught.value.code == "MPC-R006"
 
 
 @pytest.mark.parametrize("party", [0, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -14,20 +15,23 @@ import pytest
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.transport.address import Address
+from mpcc.runtime.transport.connection import PlainConnection
 from mpcc.runtime.transport.frame import HEADER_BYTES, FrameHeader, FrameType
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tcp import Listener, connect
+from mpcc.runtime.transport.tls import Role, Security
 
 LOOPBACK = "127.0.0.1"
+PLAIN = Security()
 T = TypeVar("T")
 S = TypeVar("S")
 
 
 def tcp_pair(timeout: float = 5.0) -> tuple[StreamChannel, StreamChannel]:
-    with Listener(Address(LOOPBACK, 0)) as listener, ThreadPoolExecutor(1) as pool:
-        client = pool.submit(connect, Address(LOOPBACK, listener.port), timeout)
-        return listener.accept(timeout, wait=timeout), client.result()
+    with Listener(Address(LOOPBACK, 0), PLAIN) as listener, ThreadPoolExecutor(1) as pool:
+        client = pool.submit(connect, Address(LOOPBACK, listener.port), timeout, PLAIN, Role.PARTY0)
+        return listener.accept(timeout).channel(timeout, frozenset([Role.PARTY1])), client.result()
 
 
 def both(first: Callable[[], T], second: Callable[[], S]) -> tuple[T, S]:
@@ -40,7 +44,7 @@ def raw_peer(timeout: float = 0.3) -> tuple[StreamChannel, socket.socket]:
     """A channel whose other end is driven by hand."""
     ours, theirs = socket.socketpair()
     theirs.settimeout(5)
-    return StreamChannel(ours, timeout), theirs
+    return StreamChannel(PlainConnection(ours), timeout), theirs
 
 
 def error_of(action: Callable[[], object]) -> MpccError:
@@ -114,35 +118,37 @@ def test_sequence_numbers_wrap() -> None:
 
 
 def test_port_in_use() -> None:
-    with Listener(Address(LOOPBACK, 0)) as listener:
-        assert error_of(lambda: Listener(Address(LOOPBACK, listener.port))).code == "MPC-R001"
+    with Listener(Address(LOOPBACK, 0), PLAIN) as listener:
+        assert error_of(lambda: Listener(Address(LOOPBACK, listener.port), PLAIN)).code == "MPC-R001"
 
 
 def test_peer_never_connects() -> None:
-    with Listener(Address(LOOPBACK, 0)) as listener:
-        assert error_of(lambda: listener.accept(1.0, wait=0.1)).code == "MPC-R002"
+    with Listener(Address(LOOPBACK, 0), PLAIN) as listener:
+        assert error_of(lambda: listener.accept(0.1)).code == "MPC-R002"
 
 
 def test_peer_never_listens() -> None:
-    with Listener(Address(LOOPBACK, 0)) as listener:
+    with Listener(Address(LOOPBACK, 0), PLAIN) as listener:
         port = listener.port
     started = time.monotonic()
-    assert error_of(lambda: connect(Address(LOOPBACK, port), 0.3)).code == "MPC-R003"
+    assert error_of(lambda: connect(Address(LOOPBACK, port), 0.3, PLAIN, Role.PARTY0)).code == "MPC-R003"
     assert time.monotonic() - started < 2
 
 
 def test_unknown_host() -> None:
-    assert error_of(lambda: connect(Address("no-such-host.invalid", 1), 0.3)).code == "MPC-R003"
+    for host in ("no-such-host.invalid", "x" * 70):
+        error = error_of(lambda: connect(Address(host, 1), 0.3, PLAIN, Role.PARTY0))  # noqa: B023
+        assert error.code == "MPC-R003"
 
 
 def test_connecting_before_the_listener_exists() -> None:
-    with Listener(Address(LOOPBACK, 0)) as listener:
+    with Listener(Address(LOOPBACK, 0), PLAIN) as listener:
         address = Address(LOOPBACK, listener.port)
     with ThreadPoolExecutor(1) as pool:
-        client = pool.submit(connect, address, 5.0)
+        client = pool.submit(connect, address, 5.0, PLAIN, Role.PARTY0)
         time.sleep(0.2)
-        with Listener(address) as listener:
-            listener.accept(5.0, wait=5.0).close()
+        with Listener(address, PLAIN) as listener:
+            listener.accept(5.0).close()
         client.result().close()
 
 
@@ -225,6 +231,29 @@ def test_abort_reaches_a_sending_peer() -> None:
     _, error = both(lambda: first.abort("MPC-K001"), lambda: error_of(keep_sending))
     assert error.code == "MPC-R008"
     assert time.monotonic() - started < 5
+
+
+def test_a_peer_that_floods_while_its_abort_is_looked_for() -> None:
+    """Not for longer than it may take a peer to say why it ended."""
+    channel, peer = raw_peer()
+    endless = FrameHeader(FrameType.DATA, 0, 1 << 50).pack() + bytes(1 << 20)
+    stop = threading.Event()
+
+    def flood() -> None:
+        with contextlib.suppress(OSError):
+            while not stop.is_set():
+                peer.sendall(endless)
+
+    peer.shutdown(socket.SHUT_RD)  # so that sending to it fails
+    thread = threading.Thread(target=flood)
+    thread.start()
+    started = time.monotonic()
+    assert error_of(lambda: channel.exchange(bytes(1 << 20), 0)).code == "MPC-R004"
+    assert time.monotonic() - started < 3
+    stop.set()
+    channel.close()
+    thread.join()
+    peer.close()
 
 
 def test_finish_waits_for_the_other_party() -> None:

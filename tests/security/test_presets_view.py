@@ -9,8 +9,15 @@ import pytest
 
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.protocols import protocols
-from tests.security.sessions import MODELS, View, compiled, run_session, with_other_weights
-from tests.security.test_party1_view import assert_uniform_bytes, masked
+from tests.security.sessions import (
+    MODELS,
+    View,
+    assert_uniform_bytes,
+    compiled,
+    masked,
+    run_session,
+    with_other_weights,
+)
 from tests.security.test_weights_stay_with_party0 import contents
 
 MODEL = MODELS / "bert.legacy17.onnx"

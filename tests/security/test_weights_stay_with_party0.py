@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mpcc.runtime.dealing.offline import deal_sessions
-from mpcc.runtime.store.store import read_index
+from mpcc.runtime.program_folder import load_party_folder
+from mpcc.runtime.store.store import Store
 from tests.compiler.graphs import DENSE
 from tests.security.sessions import MODELS, Change, compiled, with_other_weights
 
@@ -56,17 +57,24 @@ def test_a_dealt_store_keeps_each_partys_secrets_apart(tmp_path: Path) -> None:
     deal_sessions(program, 2, tmp_path / "store", lambda done, total: None)
     files = [contents(tmp_path / "store" / f"party{party}") for party in (0, 1)]
     whole = [b"".join(parts.values()) for parts in files]
-    mask_seed = bytes.fromhex(read_index(tmp_path / "store" / "party0")["weight_mask_seed"])
-    assert "weight_mask_seed" not in read_index(tmp_path / "store" / "party1")
+    sizes = [sorted(map(len, parts.values())) for parts in files]
+    sessions = []
+    for party in (0, 1):
+        folder = load_party_folder(program / f"party{party}")
+        store = Store(tmp_path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256)
+        sessions.append([store.take(session_id) for session_id in store.unused(2)])
+    seeds = [[session.seed for session in party] for party in sessions]
+    [mask_seed] = {session.weight_mask_seed for session in sessions[0]}
+    assert mask_seed is not None
+    assert {session.weight_mask_seed for session in sessions[1]} == {None}
+    assert mask_seed in whole[0]
     assert mask_seed not in whole[1]
     assert mask_seed.hex().encode() not in whole[1]
-    sessions = [[parts[name] for name in sorted(parts) if name != "index.json"] for parts in files]
-    seeds = [[session[56:72] for session in party] for party in sessions]
     assert len({*seeds[0], *seeds[1], mask_seed}) == 5
     for party in (0, 1):
         assert len(seeds[party]) == 2
         for seed in seeds[party]:
             assert seed in whole[party]
             assert seed not in whole[1 - party]
-    assert len(sessions[0][0]) < 1000  # party 0's part is its seed
-    assert sessions[1][0][128:] != sessions[1][1][128:]
+    assert sizes[0][0] < 1000  # party 0's part is its seed
+    assert sessions[1][0].payload[:] != sessions[1][1].payload[:]

@@ -15,7 +15,7 @@ from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.program import Value
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.experts.region import ANCHORS
-from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, visibility
+from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, shape, visibility
 
 Rule = Callable[[Lifting, ir.Node], Value | Sequence[Value]]
 
@@ -38,11 +38,12 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(arithmetic.SIMPLE, arithmetic.simple),
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze"), views.reshape),
     **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2"), arithmetic.reduction),
-    **dict.fromkeys(("Clip", "Max", "Min"), arithmetic.clamp),
+    **dict.fromkeys(("Max", "Min"), arithmetic.extremum),
     **dict.fromkeys(("Sum", "Mean"), arithmetic.variadic),
     **dict.fromkeys(("GatherND", "GatherElements"), views.gather_many),
     "Abs": arithmetic.absolute,
     "BatchNormalization": arithmetic.batch_normalization,
+    "Clip": arithmetic.clip,
     "Concat": views.concat,
     "Expand": views.expand,
     "Gather": views.gather,
@@ -130,6 +131,8 @@ def _report(node: ir.Node, error: Exception, diagnostics: Diagnostics) -> None:
 
 
 def _lift_node(lifting: Lifting, node: ir.Node) -> None:
+    if any(v.name != "" and 0 in shape(v) for v in node.outputs):
+        raise Unsupported("its result has no elements", "remove it from the model")
     if node.domain == MACRO:
         attributes = {name: attribute(node, name) for name in node.attributes}
         attributes.update((name, bool(attributes[name])) for name in _TRUTHS & attributes.keys())

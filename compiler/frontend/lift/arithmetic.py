@@ -66,7 +66,7 @@ def variadic(lifting: Lifting, node: ir.Node) -> Value:
 def power(lifting: Lifting, node: ir.Node) -> Value:
     x, exponent = lifting.value(node.inputs[0]), scalar(node.inputs[1])
     if exponent is None:
-        raise Unsupported("the exponent of Pow is not a constant number")
+        raise Unsupported("the exponent of Pow is not one constant number")
     if exponent == 1.0:
         return x
     if exponent in (0.5, -0.5, -1.0):
@@ -106,16 +106,9 @@ def average_pool(lifting: Lifting, node: ir.Node) -> Value:
     return lifting.emit(node, "reduce_mean", x, axes=axes, keepdims=True, final=True)
 
 
-def clamp(lifting: Lifting, node: ir.Node) -> Value:
-    """Clip, Max and Min with constant bounds, by relu: max(x, l) = l + relu(x - l)."""
-    x, *bounds = inputs(node, 3)
-    if node.op_type == "Clip":
-        low, high = bounds[0], bounds[1]
-    elif len(present_inputs(node)) == 2:
-        x, bound = node.inputs if array(node.inputs[0]) is None else reversed(node.inputs)
-        low, high = (bound, None) if node.op_type == "Max" else (None, bound)
-    else:
-        raise Unsupported("only two operands are supported")
+def clip(lifting: Lifting, node: ir.Node) -> Value:
+    """By relu: max(x, l) = l + relu(x - l)."""
+    x, low, high = inputs(node, 3)
     value = lifting.value(x)
     for bound, lower in ((low, True), (high, False)):
         if bound is None:
@@ -126,6 +119,25 @@ def clamp(lifting: Lifting, node: ir.Node) -> Value:
         if abs(number) < NO_BOUND:
             value = _bounded(lifting, node, value, number, lower)
     return value
+
+
+def extremum(lifting: Lifting, node: ir.Node) -> Value:
+    """Max and Min of several tensors: max(x, y) = y + relu(x - y), min(x, y) = y - relu(y - x)."""
+    if not all(is_float(v) for v in present_inputs(node)):
+        raise Unsupported("it compares secret integers", "compare them at the client")
+    lower = node.op_type == "Max"
+    x, *others = sorted(present_inputs(node), key=lambda v: v.const_value is not None)
+    value = lifting.value(x)
+    for other in others:
+        number = scalar(other)
+        if number is None:
+            y = lifting.value(other)
+            difference = lifting.emit(node, "sub", *((value, y) if lower else (y, value)))
+            over = lifting.emit(node, "relu", difference)
+            value = lifting.emit(node, "add" if lower else "sub", y, over)
+        elif abs(number) < NO_BOUND:
+            value = _bounded(lifting, node, value, number, lower)
+    return lifting.reshape(node, value, shape(node.outputs[0]))
 
 
 def _bounded(lifting: Lifting, node: ir.Node, value: Value, bound: float, lower: bool) -> Value:

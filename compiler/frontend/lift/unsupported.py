@@ -31,6 +31,13 @@ _REASONS: dict[str, tuple[str, str]] = {
         "scatter with constant indices is not supported either; use Concat or Where",
     ),
     "ScatterND": (_SELECTION, "scatter with constant indices is not supported either; use Concat or Where"),
+    "Dropout": ("it is in training mode, or its mask is used", "export the model with eval()"),
+    "Einsum": (
+        "it is neither a sum of one operand nor a single product of two",
+        "spell it out with MatMul, Transpose and ReduceSum",
+    ),
+    "LayerNormalization": ("its gain or bias is not constant", "multiply and add after the norm"),
+    "LpNormalization": ("only the Euclidean norm, p = 2, is supported", "divide by ReduceSum of Abs"),
     "OneHot": ("its indices are secret", "compute the one-hot vector from the client's inputs"),
 }
 _COMPARISONS = (

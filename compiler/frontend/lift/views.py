@@ -156,13 +156,9 @@ def pad(lifting: Lifting, node: ir.Node) -> Value:
     source, pads, fill, axes = inputs(node, 4)
     assert source is not None
     amounts = array(pads)
-    number = array(fill)
-    if (
-        str(attribute(node, "mode", "constant")) != "constant"
-        or amounts is None
-        or (number is not None and np.any(number))
-    ):
-        raise Unsupported("only padding with zeros by constant amounts is supported")
+    number = np.zeros(()) if fill is None else array(fill)
+    if str(attribute(node, "mode", "constant")) != "constant" or amounts is None or number is None:
+        raise Unsupported("only padding with a constant by constant amounts is supported")
     value = lifting.value(source)
     chosen = array(axes)
     where = range(len(shape(source))) if chosen is None else [int(a) % len(shape(source)) for a in chosen]
@@ -175,10 +171,9 @@ def pad(lifting: Lifting, node: ir.Node) -> Value:
         parts = [value]
         for amount, front in ((before, True), (after, False)):
             if amount:
-                zeros = lifting.constant(
-                    np.zeros((*dims[:axis], amount, *dims[axis + 1 :]), np.float32), hint="zeros"
-                )
-                parts = [zeros, *parts] if front else [*parts, zeros]
+                wide = np.full((*dims[:axis], amount, *dims[axis + 1 :]), number, np.float32)
+                border = lifting.constant(wide, visibility(fill), "border")
+                parts = [border, *parts] if front else [*parts, border]
         if len(parts) > 1:
             value = lifting.emit(node, "concat", *parts, axis=axis)
     return value

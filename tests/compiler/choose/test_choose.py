@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from mpcc.compiler.accuracy import check_error
-from mpcc.compiler.backend.emit import APPROXIMATIONS_NAME, Compiled
+from mpcc.compiler.backend.emit import Compiled
 from mpcc.compiler.calibrate import calibrate
 from mpcc.compiler.choose.choose import Choices, Judge
 from mpcc.compiler.choose.probe import Probes
+from mpcc.compiler.choose.table import APPROXIMATIONS_NAME
 from mpcc.compiler.choose.uses import OWN, unused, uses
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS

@@ -1,4 +1,4 @@
-"""One program for each communicating operation, one input repeated many times: samples of what it opens."""
+"""One program for each communicating operation, one input repeated many times."""
 
 from __future__ import annotations
 
@@ -16,17 +16,8 @@ Build = Callable[[Setting, np.ndarray], Value]
 
 @dataclass(frozen=True)
 class Fixed:
-    """`opened`: of each tick the element width in bits, and how to read it.
-
-    Both messages are added, xored or looked at apart, or there is only one party's.
-
-    `inputs` are integers at an end of the range, inside it, and next to zero.
-    """
-
     kind: str
     build: Build
-    opened: tuple[tuple[int, str], ...]
-    inputs: tuple[int, ...]
 
     def case(self, x: int, count: int) -> Case:
         setting = Setting(seeded(0, 0))
@@ -86,14 +77,14 @@ def _one_hot(s: Setting, x: np.ndarray) -> Value:
 
 
 FIXED = (
-    Fixed("open_masked", _open_masked, ((21, "add"),), (0, 1, 2**19 - 1, -(2**19))),
-    Fixed("reveal", _reveal, ((21, "add"), (40, "party0")), (0, -(2**19))),
-    Fixed("open_bits", _open_bits, ((5, "add"), (1, "xor")), (0, -1)),
-    Fixed("serve", _serve, ((29, "party1"),), (0, -1, 2**28 - 1)),
-    Fixed("truncate", _truncate, ((1, "apart"),), (0, -1, 2**28 - 1, -(2**28))),
-    Fixed("less_than", _less_than, ((12, "add"), (1, "xor")), (0, -1, 1023, -1024)),
-    Fixed("row_reaches", _row_reaches, ((5, "add"), (3, "add")), (-9, 3, 0)),
-    Fixed("exponential", _exponential, ((12, "add"),), (-1, -(2**11), -300)),
-    Fixed("sine_series", _sine_series, ((11, "add"),), (0, 1023, -1024)),
-    Fixed("one_hot", _one_hot, ((3, "add"),), (0, 5, 7)),
+    Fixed("open_masked", _open_masked),
+    Fixed("reveal", _reveal),
+    Fixed("open_bits", _open_bits),
+    Fixed("serve", _serve),
+    Fixed("truncate", _truncate),
+    Fixed("less_than", _less_than),
+    Fixed("row_reaches", _row_reaches),
+    Fixed("exponential", _exponential),
+    Fixed("sine_series", _sine_series),
+    Fixed("one_hot", _one_hot),
 )

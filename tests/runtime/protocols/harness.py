@@ -53,23 +53,25 @@ class Prepared:
         self.operations = plan.from_json(plan.to_json(self.linked))
         self.offsets, self.payload_bytes = plan.offsets(other)
 
-    def payload(self, seeds: tuple[bytes, bytes]) -> bytes:
+    def payload(self, seeds: tuple[bytes, bytes], mask_seed: bytes = MASK_SEED) -> bytes:
         """Party 1's corrections, of the length that the plan states."""
-        payload = b"".join(Dealing(seeds, MASK_SEED).corrections(self.operations))
+        payload = b"".join(Dealing(seeds, mask_seed).corrections(self.operations))
         assert len(payload) == self.payload_bytes
         return payload
 
-    def correlations(self, seeds: tuple[bytes, bytes]) -> list[CorrelationSource]:
-        parts = (b"", self.payload(seeds))
+    def correlations(
+        self, seeds: tuple[bytes, bytes], mask_seed: bytes = MASK_SEED
+    ) -> list[CorrelationSource]:
+        parts = (b"", self.payload(seeds, mask_seed))
         return [CorrelationSource(i, seeds[i], memoryview(parts[i]), self.offsets) for i in (0, 1)]
 
-    def run(self, arrays: Arrays, seeds: tuple[bytes, bytes] = SEEDS) -> Run:
-        """`arrays` holds the encoded integers of every source."""
-        sources = self.correlations(seeds)
+    def run(self, arrays: Arrays, seeds: tuple[bytes, bytes] = SEEDS, mask_seed: bytes = MASK_SEED) -> Run:
+        """`arrays` holds the encoded integers of every source; `mask_seed` is that of the weights' masks."""
+        sources = self.correlations(seeds, mask_seed)
         parties = [
             Interpreter(p, i, lambda o: encoded(arrays, o), sources[i]) for i, p in enumerate(self.parsed)
         ]
-        pieces = list(parties[0].setup_message(MASK_SEED))
+        pieces = list(parties[0].setup_message(mask_seed))
         assert [len(piece) for piece in pieces] == parties[0].setup_sizes()
         parties[1].prepare(pieces)
         outputs, transcripts = run_both(parties)

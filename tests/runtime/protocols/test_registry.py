@@ -38,7 +38,7 @@ def test_operations_that_open_something_are_those_that_communicate() -> None:
     assert sending == set(COMMUNICATING)
 
 
-def test_every_opening_has_a_statistical_test() -> None:
+def test_every_opening_has_a_fixed_program() -> None:
     assert {fixed.kind for fixed in FIXED} == set(COMMUNICATING)
 
 

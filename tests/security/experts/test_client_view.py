@@ -11,8 +11,14 @@ from mpcc.compiler.choose.experts.request import experts_request
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend import import_model
 from mpcc.ir.dialects.experts import choose
-from tests.security.sessions import MODELS, compiled, run_session, with_other_weights
-from tests.security.test_party1_view import assert_uniform_bytes, masked
+from tests.security.sessions import (
+    MODELS,
+    assert_uniform_bytes,
+    compiled,
+    masked,
+    run_session,
+    with_other_weights,
+)
 from tests.security.test_presets_view import lengths
 from tests.security.test_weights_stay_with_party0 import contents
 

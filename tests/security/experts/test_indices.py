@@ -12,10 +12,10 @@ import pytest
 
 from mpcc.passes.experts.layout import Layout
 from tests.runtime.protocols.harness import seed_pair
-from tests.security.experts.controls import without_masks
 from tests.security.experts.mixtures import Case
-from tests.security.experts.statistics import RARE, distribution
 from tests.security.experts.trace import OPENED, Trace, traced
+from tests.security.views.controls import without_masks
+from tests.security.views.statistics import RARE, distribution
 
 COPIES = 251  # prime, so that no other number of elements is a multiple of it
 SESSIONS = 2

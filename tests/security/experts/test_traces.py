@@ -12,9 +12,9 @@ import pytest
 
 from mpcc.passes.experts.layout import Layout
 from tests.runtime.protocols.harness import seed_pair
-from tests.security.experts.controls import gathered_one_hots, work_that_depends_on_shares
 from tests.security.experts.mixtures import Case, layouts
 from tests.security.experts.trace import Trace, traced
+from tests.security.views.controls import gathered_one_hots, work_that_depends_on_shares
 
 NORMALISED = (("normalised", True),)
 GATED = (("gated", True), ("activation", "silu"), *NORMALISED)

@@ -1,0 +1,24 @@
+"""mpcc: a compiler from ONNX to two-party secure computation, and its runtime.
+
+What is named here is imported when it is first used, so that `import mpcc` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpcc.compiler import onnx_backend as backend
+    from mpcc.runtime.client import InferenceSession, connect
+
+__all__ = ["InferenceSession", "backend", "connect"]
+
+_MODULES = {"backend": "mpcc.compiler.onnx_backend"}
+_MEMBERS = {"InferenceSession": "mpcc.runtime.client", "connect": "mpcc.runtime.client"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    if name in _MEMBERS:
+        return getattr(import_module(_MEMBERS[name]), name)
+    raise AttributeError(f"module 'mpcc' has no attribute {name!r}")

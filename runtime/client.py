@@ -1,0 +1,228 @@
+"""The client's side as a Python object, shaped like onnxruntime's InferenceSession.
+
+import mpcc
+
+with mpcc.connect("server:7000", "prog/party1", "store/party1", tls="certs/party1") as session:
+    (logits,) = session.run(None, {"input_ids": ids})
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.error_codes import ERROR_CODES
+from mpcc.ir.range_checks import refuse_exceeded
+from mpcc.runtime.arrays_file import Arrays, check_inputs
+from mpcc.runtime.dealing.keeper import Keeper, Water
+from mpcc.runtime.dealing.supply import Dealer, fill
+from mpcc.runtime.handshake import Limits
+from mpcc.runtime.prepare import Prepare, prepared_program
+from mpcc.runtime.program_folder import PartyFolder, TensorSpec, load_party_folder
+from mpcc.runtime.report import Report, party_report
+from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
+from mpcc.runtime.sources import client_inputs
+from mpcc.runtime.store.opening import open_or_create, open_store_of
+from mpcc.runtime.store.sealing import StoreKey
+from mpcc.runtime.store.store import Store
+from mpcc.runtime.transport.address import Address
+from mpcc.runtime.transport.channel_errors import PeerError
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+from mpcc.runtime.transport.tcp import connect as connect_to
+from mpcc.runtime.transport.tls import Credentials, Role, Security
+
+_LATER = ("MPC-R080", "MPC-R081")  # a server that is busy, or shutting down
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds before such a server is asked again, doubled each time
+_ONNX_TYPES = {"float32": "float", "float64": "double", "float16": "float16"}  # others by NumPy's name
+
+
+@dataclass(frozen=True)
+class NodeArg:
+    """An input or output, as onnxruntime describes one."""
+
+    name: str
+    shape: list[int]
+    type: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where party 0 listens, how it is reached, and how long it is waited for."""
+
+    address: Address
+    security: Security
+    limits: Limits
+
+
+def ask(
+    server: Server,
+    folder: PartyFolder,
+    store: Store,
+    executor: Executor,
+    arrays: Arrays,
+    progress: Progress,
+) -> SessionResult:
+    """One session with the server; one that is busy is asked again, for as long as silence is borne.
+
+    `arrays` are party 1's of the secure program, as `client_inputs` makes them. Raises MPC-R003.., MPC-R045,
+    MPC-R080 and MPC-R081 (still so), MPC-S006..
+    """
+    deadline = time.monotonic() + server.limits.silence_seconds
+    pause = _FIRST_PAUSE
+    while True:
+        store.require_unused()
+        try:
+            channel = connect_to(server.address, server.limits.silence_seconds, server.security, Role.PARTY0)
+            result = run_session(folder, channel, store, executor, arrays, progress, server.limits)
+        except PeerError as error:
+            if error.peer_code not in _LATER:
+                raise
+            if time.monotonic() + pause > deadline:
+                raise MpccError(
+                    error.peer_code,
+                    f"{ERROR_CODES[error.peer_code]} (asked for {server.limits.silence_seconds:g} s)",
+                    where=str(server.address),
+                    remedy="ask again later, or raise --timeout",
+                ) from None
+            time.sleep(pause * random.uniform(0.5, 1.0))  # not all at the same time
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            continue
+        refuse_exceeded(result.exceeded)  # after the session's end: the other party must not see it fail
+        return result
+
+
+class InferenceSession:
+    """Answers from a server. Threads may share it: each `run` is a connection and a session of its own."""
+
+    def __init__(
+        self,
+        server: Server,
+        folder: PartyFolder,
+        store: Store,
+        supply: Dealer | None,
+        water: Water,
+        prepare: Prepare = prepared_program,
+    ) -> None:
+        """See `connect`. With `supply` the store is filled in the background when it runs low."""
+        self._server = server
+        self._folder = folder
+        self._store = store
+        self._prepared = prepare(folder)
+        self._open = contextlib.ExitStack()
+        self._open.callback(store.close)
+        self._lock = threading.Lock()
+        self._report: Report = {}
+        self.supply_error: MpccError | None = None
+        self._supply = supply
+        if supply is not None:
+            self._open.enter_context(Keeper(folder, store, supply, water, self._supply_failed))
+
+    def get_inputs(self) -> list[NodeArg]:
+        return [_node_arg(spec) for spec in self._folder.inputs]
+
+    def get_outputs(self) -> list[NodeArg]:
+        return [_node_arg(spec) for spec in self._folder.outputs]
+
+    @property
+    def last_report(self) -> Report:
+        """What the run that ended last cost: rounds, bytes, seconds, by operation too; see `party_report`."""
+        return self._report
+
+    def run(
+        self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]
+    ) -> list[np.ndarray]:
+        """The outputs of these names, or all, for arrays by input name.
+
+        Inputs are checked before a session is spent. Raises MPC-R031..R036 and MPC-R044 for them,
+        MPC-R038 for an unknown output, and what `ask` raises.
+        """
+        names = [spec.name for spec in self._folder.outputs]
+        unknown = sorted(set(output_names or ()) - set(names))
+        if unknown:
+            raise MpccError(
+                "MPC-R038",
+                f"the program has no output {', '.join(map(repr, unknown))}",
+                remedy=f"its outputs are: {', '.join(names)}",
+            )
+        inputs = {name: np.asarray(array) for name, array in input_feed.items()}
+        check_inputs(inputs, self._folder.inputs, "input_feed")
+        arrays = client_inputs(self._folder, inputs)
+        if self._supply is not None and not self._store.count_unused():
+            fill(self._folder, self._store, self._supply, 1, lambda done, total: None)
+        result = ask(
+            self._server, self._folder, self._store, self._prepared.execute, arrays, lambda done, total: None
+        )
+        with self._lock:
+            self._report = party_report(1, result)
+        return [result.outputs[name] for name in output_names or names if name in result.outputs]
+
+    def close(self) -> None:
+        """Runs in other threads go on; the store is closed for new ones."""
+        self._open.close()
+
+    def __enter__(self) -> InferenceSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _supply_failed(self, error: MpccError) -> None:
+        self.supply_error = error
+
+
+def connect(
+    address: str,
+    program: str | Path,
+    store: str | Path,
+    *,
+    tls: str | Path | None = None,
+    insecure_plaintext: bool = False,
+    store_key: str | Path | None = None,
+    timeout: float = DEFAULT_TIMEOUT,
+    session_seconds: float = math.inf,
+    dealer: str | None = None,
+    low_water: int = 1,
+    high_water: int = 4,
+) -> InferenceSession:
+    """A session with the server at HOST:PORT, for party 1's program folder and store.
+
+    `tls` is the folder of this client's certificate, `store_key` the key file of a store that is encrypted.
+    `timeout` seconds of silence end a run, and so does one that takes `session_seconds`. With `dealer`, the
+    HOST:PORT of `mpcc dealer`, a missing store is made, and filled up to `high_water` unused sessions when it
+    has `low_water` or fewer; what went wrong with that is `supply_error`.
+
+    Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R051..R053, MPC-R072,
+    MPC-S001..S005, MPC-S015..S018, and ValueError for an address that is none.
+    """
+    security = Security(None, insecure_plaintext)
+    if tls is not None:
+        credentials = Credentials.load(Path(tls))
+        credentials.require(Role.PARTY1)
+        security = Security(credentials)
+    folder = load_party_folder(Path(program))
+    key = StoreKey.load(Path(store_key)) if store_key is not None else None
+    if dealer is None:
+        opened = open_store_of(folder, Path(store), key)
+        supply = None
+    else:
+        opened = open_or_create(folder, Path(store), key)
+        supply = Dealer(Address.parse(dealer), security, timeout)
+    server = Server(Address.parse(address), security, Limits(timeout, session_seconds))
+    return InferenceSession(server, folder, opened, supply, Water(low_water, high_water))
+
+
+def _node_arg(spec: TensorSpec) -> NodeArg:
+    dtype = spec.dtype
+    return NodeArg(spec.name, list(spec.shape), f"tensor({_ONNX_TYPES.get(dtype, dtype)})")

@@ -1,0 +1,155 @@
+"""A server of party 0: its door, its sessions, and what is told about them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+import time
+from dataclasses import dataclass
+
+from structlog.typing import FilteringBoundLogger
+
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.range_checks import refuse_exceeded
+from mpcc.runtime.arrays_file import Arrays
+from mpcc.runtime.handshake import Limits
+from mpcc.runtime.program_folder import PartyFolder
+from mpcc.runtime.serving.door import Door
+from mpcc.runtime.serving.metrics import Metrics
+from mpcc.runtime.serving.pool import Client, Pool
+from mpcc.runtime.session import Executor, run_session
+from mpcc.runtime.store.store import Store
+from mpcc.runtime.transport.channel_errors import PeerError
+from mpcc.runtime.transport.stream import StreamChannel
+from mpcc.runtime.transport.tcp import Listener
+
+
+@dataclass(frozen=True)
+class Served:
+    """What every session runs: party 0's program, its inputs (None where it has none) and its store."""
+
+    folder: PartyFolder
+    executor: Executor
+    inputs: Arrays | None
+    store: Store
+
+
+class Server:
+    """Runs `sessions` at once and lets `queue` more clients wait, until it is closed."""
+
+    def __init__(
+        self,
+        served: Served,
+        listener: Listener,
+        limits: Limits,
+        sessions: int,
+        queue: int,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._served = served
+        self._listener = listener
+        self._limits = limits
+        self._log = log
+        self._numbers = itertools.count(1)
+        self._pool = Pool(sessions, queue, self._serve)
+        self._door = Door(listener, limits.silence_seconds, self._admit, self._refused)
+        self._thread = threading.Thread(target=self._door.run, name="door", daemon=True)
+        self._metrics = Metrics(
+            running=lambda: self._pool.running,
+            queued=lambda: self._pool.queued,
+            connections=lambda: self._door.waiting + self._pool.running + self._pool.queued,
+            unused=self._unused,
+        )
+
+    def start(self) -> None:
+        self._pool.start()
+        self._thread.start()
+
+    def wait(self) -> None:
+        """For ever: until another thread closes the listener, or an exception comes."""
+        self._thread.join()
+
+    def close(self, grace: float) -> None:
+        """Let nobody in any more; sessions that run may go on for `grace` seconds."""
+        self._listener.close()
+        self._log.info("closing", running=self._pool.running, queued=self._pool.queued)
+        self._pool.close(grace)
+        self._log.info("closed")
+
+    def health(self) -> str:
+        """Why no session can be served; nothing if one can."""
+        if self._pool.closing:
+            return "the server is shutting down"
+        unused = self._unused()
+        if math.isnan(unused):
+            return "the store cannot be read"
+        return "" if unused else "every session of the store has been used"
+
+    def metrics(self) -> bytes:
+        """In Prometheus' text format."""
+        return self._metrics.text()
+
+    def _unused(self) -> float:
+        try:
+            return self._served.store.count_unused()
+        except MpccError:
+            return math.nan
+
+    def _admit(self, channel: StreamChannel, address: str) -> MpccError | None:
+        refusal = self._pool.admit(channel, address)
+        if refusal is None:
+            self._log.info(
+                "client accepted", client=channel.peer.name if channel.peer else None, address=address
+            )
+        return refusal
+
+    def _refused(self, error: MpccError, address: str) -> None:
+        self._metrics.refused(error.code)
+        self._log.warning("caller refused", address=address, code=error.code, message=error.message)
+
+    def _serve(self, client: Client) -> None:
+        """One session; whatever it does, others go on."""
+        peer, started = client.channel.peer, time.perf_counter()
+        known: dict[str, str | int | None] = {
+            "number": next(self._numbers),
+            "client": peer.name if peer else None,
+            "address": client.address,
+        }
+
+        def agreed(session_id: bytes) -> None:
+            known["session"] = session_id.hex()
+            self._log.info("session started", **known)
+
+        failure: MpccError | None = None
+        try:
+            result = run_session(
+                self._served.folder,
+                client.channel,
+                self._served.store,
+                self._served.executor,
+                self._served.inputs,
+                lambda done, total: None,
+                self._limits,
+                agreed,
+            )
+            refuse_exceeded(result.exceeded)
+        except MpccError as error:
+            failure = error
+        seconds = time.perf_counter() - started
+        meter = client.channel.meter
+        self._metrics.ended(meter, seconds, failure.code if failure else "")
+        counted = list(meter.counters.values())
+        known |= {
+            "bytes_sent": sum(c.bytes_sent for c in counted),
+            "bytes_received": sum(c.bytes_received for c in counted),
+            "rounds": sum(c.rounds for c in counted),
+        }
+        told = {**known, "seconds": round(seconds, 3)}
+        if failure is None:
+            self._log.info("session ended", **told)
+            return
+        other = failure.peer_code if isinstance(failure, PeerError) else None
+        self._log.warning(
+            "session failed", **told, code=failure.code, other_code=other, message=failure.message
+        )
