@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROOMS := ir passes compiler runtime codegen_templates
 SOURCES := pyproject.toml CMakeLists.txt docs/troubleshooting.md $(wildcard examples/digits_moe/*.onnx examples/digits_moe/*.npz) \
-	$(shell find $(ROOMS) -type f ! -name '*.pyc' ! -name '*.so')
+	$(shell find $(ROOMS) package -type f ! -name '*.pyc' ! -name '*.so')
 TOOLS := PYTHON=$(abspath $(BIN)/python) PATH="$(abspath $(BIN)):$$PATH"
 PYTEST := $(BIN)/python -m pytest -q -n auto
 

@@ -47,7 +47,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-F008": "--owner or --reveal names an input or output that the model does not have",
     "MPC-F009": "--owner or --reveal names no party",
     "MPC-F010": "the model is inconsistent: an operation does not fit its operands",
-    "MPC-F011": "an input or output is no tensor of a supported type",
+    "MPC-F011": "an input or output has a type that programs do not have, or no elements",
     "MPC-F012": "an input has more elements than can be computed",
     # F: operations
     "MPC-F020": "an operation is not of the ONNX standard, or its output shape depends on data",

@@ -84,7 +84,11 @@ def agree(channel: StreamChannel, folder: PartyFolder, store: Store, limits: Lim
     transcript = _Transcript()
     agreed = _greet(channel, folder, limits, transcript)
     channel.limit(agreed.silence_seconds, agreed.session_seconds)
-    session = (_choose if folder.party == 0 else _offer)(channel, store, transcript)
+    if folder.party == 0:
+        session = _choose(channel, store, transcript)
+    else:
+        with store.offering():
+            session = _offer(channel, store, transcript)
     try:
         transcript.add(*_fingerprints(channel, folder.party))
         session_id = _confirm(channel, transcript.digest())

@@ -72,6 +72,10 @@ def _import_graph(graph: ir.Graph, name: str, revealed: dict[str, str]) -> Impor
     program = lifting.builder.program
     outputs: list[OutputSpec] = []
     for output, value, dtype in zip(output_names, graph.outputs, dtypes, strict=True):
+        if 0 in shape(value):
+            raise MpccError(
+                "MPC-F011", f"output '{output}' has no elements", remedy="remove it from the model's outputs"
+            )
         program.outputs[output] = lifting.value(value)
         assert dtype is not None
         reveal = revealed.get(output, "party1")

@@ -141,7 +141,8 @@ def type_proto(value: ir.Value) -> onnx.TypeProto:
     return onnx.helper.make_tensor_type_proto(int(value.dtype), shape(value))
 
 
-MAX_ELEMENTS = 1 << 31  # of one value: beyond this nothing computes it, and shapes overflow
+MAX_ELEMENTS = 1 << 27  # of a value that is computed: nothing here computes more, and shapes would overflow
+MAX_MADE = 1 << 24  # elements of a constant that is made to fit a shape
 # Shape inference reads small integer constants (shapes, axes, repeats); weights never matter to it.
 MAX_SHAPE_DATA = 1024
 # Before opset 16 onnx infers no shape for these.
@@ -206,10 +207,11 @@ def infer_types(node: ir.Node, opset: int, *, real: bool = False) -> bool:
     results = [value for value in node.outputs if value.name != ""]
     if not all(has_static_shape(value) for value in results):
         return False
-    largest = max((shape(value) for value in results), key=math.prod, default=())
-    if any(size < 0 for value in results for size in shape(value)) or math.prod(largest) > MAX_ELEMENTS:
-        node.meta[REASON] = f"its result would have the shape {list(largest)}"
-        return False
+    computed = any(value is not None and value.const_value is None for value in node.inputs)
+    for dims in map(shape, results):
+        if min(dims, default=0) < 0 or (computed and math.prod(dims) > MAX_ELEMENTS):
+            node.meta[REASON] = f"its result would have the shape {list(dims)}"
+            return False
     return True
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from mpcc.passes.recognise.graph import (
+    MAX_MADE,
     Rewriter,
     array,
     attribute,
@@ -52,6 +53,8 @@ def _single_node(rewrite: Rewriter, node: ir.Node) -> None:
             continue
         data = array(value)
         if data is None or np.broadcast_shapes(data.shape, dims[axis:]) != dims[axis:]:
+            return
+        if width > MAX_MADE and data.shape != (width,):
             return
         full = np.broadcast_to(data, dims[axis:]).reshape(width)
         parameters.append(

@@ -163,6 +163,17 @@ def create_locked(path: Path) -> int:
 
 
 @contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Nobody else is in such a block of the same file, which is made if need be. Raises OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def unlocked(path: Path) -> Iterator[bool]:
     """Whether a file is there and no process is at it."""
     try:

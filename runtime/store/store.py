@@ -13,7 +13,7 @@ done: after a loss, deal again. For the same reason a store is moved, never shar
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from mpcc.runtime.store.bulk import (
     NewFile,
     OpenFile,
     leftovers,
+    locked,
     not_written,
     session_path,
     unlocked,
@@ -42,6 +43,8 @@ from mpcc.runtime.store.session_file import (
     write_session,
 )
 from mpcc.runtime.transport.channel import BytesLike
+
+OFFERING_NAME = "offering.lock"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,18 @@ class Store:
     def close(self) -> None:
         """Sessions taken stay open."""
         self._index.close()
+
+    @contextlib.contextmanager
+    def offering(self) -> Iterator[None]:
+        """Party 1, while it finds a session with the other party: one handshake at a time, of all threads and
+        processes, as what another one was just given would seem used to this one. Raises MPC-S011.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(self._folder / OFFERING_NAME))
+            except OSError as error:
+                raise not_written(self._folder, error) from None
+            yield
 
     def unused(self, limit: int) -> list[bytes]:
         """Ids of at most `limit` sessions not used yet, in the order they were dealt."""

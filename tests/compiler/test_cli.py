@@ -15,6 +15,12 @@ COMMANDS = [
     "compile",
     "run",
     "deal",
+    "dealer",
+    "prepare",
+    "serve",
+    "infer",
+    "certificates",
+    "store-key",
     "party",
     "simulate",
     "verify",
@@ -22,6 +28,7 @@ COMMANDS = [
     "cost",
     "approximations",
     "audit",
+    "explain",
     "demo",
 ]
 MODULE = [sys.executable, "-m", "mpcc.compiler.cli"]

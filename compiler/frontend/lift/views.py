@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 
 from mpcc.compiler.frontend.lift.context import Lifting, Unsupported
 from mpcc.ir.program import Value
-from mpcc.passes.recognise.graph import array, attribute, inputs, present_inputs, shape, visibility
+from mpcc.passes.recognise.graph import (
+    MAX_MADE,
+    array,
+    attribute,
+    inputs,
+    present_inputs,
+    shape,
+    visibility,
+)
 
 
 def reshape(lifting: Lifting, node: ir.Node) -> Value:
@@ -139,17 +149,30 @@ def gather_many(lifting: Lifting, node: ir.Node) -> Value:
             "it selects elements of a secret tensor at a private position", "select with constant positions"
         )
     dims = shape(source)
-    numbers = np.arange(int(np.prod(dims, dtype=np.int64))).reshape(dims)
+    if math.prod(shape(node.outputs[0])) > MAX_MADE:
+        raise Unsupported("it selects too many elements one by one")
     if node.op_type == "GatherElements":
         axis = int(attribute(node, "axis", 0)) % len(dims)
-        picked = np.take_along_axis(numbers, indices % dims[axis], axis)
+        where = [*np.ogrid[tuple(slice(size) for size in indices.shape)]]
+        where[axis] = _positions(indices, dims[axis])
+        picked = np.ravel_multi_index(np.broadcast_arrays(*where), dims)
     else:
         if int(attribute(node, "batch_dims", 0)) != 0:
             raise Unsupported("batch_dims is not supported")
-        picked = numbers[tuple(np.moveaxis(indices, -1, 0))]
-    flat = lifting.reshape(node, lifting.value(source), [numbers.size])
+        depth = indices.shape[-1]
+        inner = math.prod(dims[depth:])
+        where = [_positions(i, size) for i, size in zip(np.moveaxis(indices, -1, 0), dims, strict=False)]
+        picked = np.ravel_multi_index(where, dims[:depth])[..., None] * inner + np.arange(inner)
+    flat = lifting.reshape(node, lifting.value(source), [math.prod(dims)])
     taken = _take(lifting, node, flat, 0, [int(i) for i in picked.reshape(-1)])
     return lifting.reshape(node, taken, shape(node.outputs[0]))
+
+
+def _positions(indices: np.ndarray, size: int) -> np.ndarray:
+    """Along an axis; negative ones count from its end."""
+    if np.any((indices < -size) | (indices >= size)):
+        raise Unsupported(f"it selects a position outside of an axis of {size}")
+    return np.where(indices < 0, indices + size, indices)
 
 
 def pad(lifting: Lifting, node: ir.Node) -> Value:
@@ -171,7 +194,10 @@ def pad(lifting: Lifting, node: ir.Node) -> Value:
         parts = [value]
         for amount, front in ((before, True), (after, False)):
             if amount:
-                wide = np.full((*dims[:axis], amount, *dims[axis + 1 :]), number, np.float32)
+                border_dims = (*dims[:axis], amount, *dims[axis + 1 :])
+                if math.prod(border_dims) > MAX_MADE:
+                    raise Unsupported("it adds too much padding")
+                wide = np.full(border_dims, number, np.float32)
                 border = lifting.constant(wide, visibility(fill), "border")
                 parts = [border, *parts] if front else [*parts, border]
         if len(parts) > 1:

@@ -17,7 +17,6 @@ from unittest import mock
 
 import numpy as np
 
-from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.ir.types import Sharing
 from mpcc.runtime.correlations.draw import CorrelationSource
@@ -27,15 +26,12 @@ from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import Party, ProtocolClass, Step, as_share, ring_type, size, unpack
 from mpcc.runtime.protocols.less_than import Shape as Comparison
 from mpcc.runtime.protocols.linear import weight_pieces
-from mpcc.runtime.protocols.row_reaches import Shape as Rows
 from mpcc.runtime.ring import U64, reduce
 from mpcc.runtime.transport.channel import BytesLike
 from mpcc.runtime.values import RuntimeValue
 
 Key = tuple[str, str, str]  # kind of operation, its value, slot or tick
 Event = tuple[Any, ...]
-FIXED = {"open_bits": 1, "truncate": 1, "less_than": 1}  # bits of what is opened
-XORED = ("open_bits", "less_than")
 PLANES = (("less_than", "sign"), ("less_than", "rho"), ("less_than", "products"))  # bits, 64 a word
 
 
@@ -122,7 +118,8 @@ class Observer:
             view.learned[key] = Elements(theirs.values ^ expected, 1)
         elif sent:
             mine = elements(operation, tick, sent).values
-            both = mine ^ theirs.values if operation.kind in XORED else mine + theirs.values
+            xored = mask_of(operation, tick).boolean
+            both = mine ^ theirs.values if xored else mine + theirs.values
             view.learned[key] = Elements(reduce(both, theirs.bits), theirs.bits, theirs.rows)
 
     def _finish(self, view: View, operation: Operation, party: Party, value: RuntimeValue) -> None:
@@ -181,22 +178,19 @@ def top_bits(operation: Operation, party: Party, value: RuntimeValue) -> U64:
 
 
 def elements(operation: Operation, tick: int, message: bytes) -> Elements:
-    """A message's elements."""
-    if operation.kind == "less_than":
-        shape = Comparison(operation)
-        return planes(np.frombuffer(message, dtype=np.uint64), shape.n)
-    if operation.kind == "row_reaches" and tick == 1:
-        rows = Rows(operation)
-        return Elements(unpack(message, rows.rows * rows.levels, rows.count_bits), rows.count_bits)
+    """A message's elements: those of the mask over it, and masks are listed by ticks."""
     if operation.kind == "reveal":
         bits = ring_type(operation, 0).ring
-    elif operation.kind in FIXED:
-        bits = FIXED[operation.kind]
-    elif "bits" in operation.attributes:
-        bits = integer(operation.attributes, "bits")
-    else:
-        bits = 8 * len(message) // size(operation, 0)  # of many elements: the padding is no bit an element
-    return Elements(unpack(message, size(operation, 0), bits), bits)
+        return Elements(unpack(message, size(operation, 0), bits), bits)
+    mask = mask_of(operation, tick)
+    if (operation.kind, mask.name) in PLANES:
+        return planes(np.frombuffer(message, dtype=np.uint64), Comparison(operation).n)
+    return Elements(unpack(message, mask.count, mask.bits), mask.bits)
+
+
+def mask_of(operation: Operation, tick: int) -> Slot:
+    slots = protocols[operation.kind].slots(operation)
+    return [slot for slot in slots if slot.role is not Role.DERIVED][tick]
 
 
 def drawn(operation: Operation, slot: Slot, part: np.ndarray) -> Elements:
