@@ -28,7 +28,7 @@ from mpcc.runtime.dealing.keeper import Keeper, Water
 from mpcc.runtime.dealing.supply import Dealer, fill
 from mpcc.runtime.handshake import Limits
 from mpcc.runtime.prepare import Prepare, prepared_program
-from mpcc.runtime.program_folder import PartyFolder, TensorSpec, load_party_folder
+from mpcc.runtime.program_folder import PartyFolder, TensorSpec, load_folder_of_party
 from mpcc.runtime.report import Report, party_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
@@ -41,7 +41,7 @@ from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 from mpcc.runtime.transport.tcp import connect as connect_to
 from mpcc.runtime.transport.tls import Credentials, Role, Security
 
-_LATER = ("MPC-R080", "MPC-R081")  # a server that is busy, or shutting down
+_LATER = ("MPC-R004", "MPC-R080", "MPC-R081")  # a server that hangs up at the door, is busy, is shutting down
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds before such a server is asked again, doubled each time
 _ONNX_TYPES = {"float32": "float", "float64": "double", "float16": "float16"}  # others by NumPy's name
 
@@ -72,25 +72,30 @@ def ask(
     arrays: Arrays,
     progress: Progress,
 ) -> SessionResult:
-    """One session with the server; one that is busy is asked again, for as long as silence is borne.
+    """One session with the server; one that is busy is asked again, for as long as silence is borne. No
+    session is spent on that.
 
     `arrays` are party 1's of the secure program, as `client_inputs` makes them. Raises MPC-R003.., MPC-R045,
-    MPC-R080 and MPC-R081 (still so), MPC-S006..
+    MPC-S006.., and MPC-R004, MPC-R080 and MPC-R081 if it is still so.
     """
     deadline = time.monotonic() + server.limits.silence_seconds
     pause = _FIRST_PAUSE
     while True:
         store.require_unused()
+        begun: list[bytes] = []
         try:
             channel = connect_to(server.address, server.limits.silence_seconds, server.security, Role.PARTY0)
-            result = run_session(folder, channel, store, executor, arrays, progress, server.limits)
-        except PeerError as error:
-            if error.peer_code not in _LATER:
+            result = run_session(
+                folder, channel, store, executor, arrays, progress, server.limits, begun.append
+            )
+        except MpccError as error:
+            code = error.peer_code if isinstance(error, PeerError) else error.code
+            if code not in _LATER or begun:
                 raise
             if time.monotonic() + pause > deadline:
                 raise MpccError(
-                    error.peer_code,
-                    f"{ERROR_CODES[error.peer_code]} (asked for {server.limits.silence_seconds:g} s)",
+                    code,
+                    f"{ERROR_CODES[code]} (asked for {server.limits.silence_seconds:g} s)",
                     where=str(server.address),
                     remedy="ask again later, or raise --timeout",
                 ) from None
@@ -203,7 +208,7 @@ def connect(
     HOST:PORT of `mpcc dealer`, a missing store is made, and filled up to `high_water` unused sessions when it
     has `low_water` or fewer; what went wrong with that is `supply_error`.
 
-    Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R051..R053, MPC-R072,
+    Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R085, MPC-R051..R053, MPC-R072,
     MPC-S001..S005, MPC-S015..S018, and ValueError for an address that is none.
     """
     security = Security(None, insecure_plaintext)
@@ -211,7 +216,7 @@ def connect(
         credentials = Credentials.load(Path(tls))
         credentials.require(Role.PARTY1)
         security = Security(credentials)
-    folder = load_party_folder(Path(program))
+    folder = load_folder_of_party(Path(program), 1)
     key = StoreKey.load(Path(store_key)) if store_key is not None else None
     if dealer is None:
         opened = open_store_of(folder, Path(store), key)

@@ -152,6 +152,19 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
         raise _damaged(where, f"a key is missing or wrong: {error}") from None
 
 
+def load_folder_of_party(folder: Path, party: int, weights: Path | None = None) -> PartyFolder:
+    """`load_party_folder` of this party. Raises MPC-R085, too."""
+    loaded = load_party_folder(folder, weights)
+    if loaded.party != party:
+        raise MpccError(
+            "MPC-R085",
+            f"this is the folder of party {loaded.party}, and that of party {party} is needed",
+            where=str(folder),
+            remedy=f"give PROG/party{party}",
+        )
+    return loaded
+
+
 def load_program_folder(folder: Path, *, whole: bool = True) -> ProgramFolder:
     """Read and check PROG/, with the files its manifest lists. Raises MPC-R020..R024.
 

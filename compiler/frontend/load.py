@@ -28,8 +28,8 @@ _LITERAL_SIZE = 1024  # elements
 def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
     """The checked model with static input shapes; external data stays memory-mapped.
 
-    Raises MpccError (MPC-F001 .. MPC-F007, MPC-F011, MPC-F012) for files that are missing, malformed, out of the supported
-    opsets, refer to data outside their folder, or have a dimension that `dims` does not bind.
+    Raises MpccError (MPC-F001 .. MPC-F007, MPC-F011, MPC-F012) for files that are missing, malformed, out of
+    the supported opsets, refer to data outside their folder, or have a dimension that `dims` does not bind.
     """
     proto = _parse(path)
     _check_names(proto, path)

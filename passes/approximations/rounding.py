@@ -12,13 +12,14 @@ The slopes of linear end segments are kept apart, as they multiply arguments far
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
+from numpy.polynomial.polynomial import polyval
 
 from mpcc.passes.approximations.functions import Array
 from mpcc.passes.approximations.piecewise import Piecewise
@@ -57,40 +58,47 @@ class PolynomialFormat:
     def encoded(self, piecewise: Piecewise) -> tuple[tuple[int, ...], ...]:
         """The rows as integers, all as long as the longest; without the slopes of `linear_ends`."""
         inner, _ = linear_ends(piecewise)
-        rows = [
-            self._encoded_row(row, left, right)
-            for row, (left, right) in zip(
-                inner.rows, segments(inner.thresholds, self.low, self.high), strict=True
-            )
-        ]
-        return tuple((*row, *[0] * (inner.degree + 1 - len(row))) for row in rows)
+        return tuple(tuple(int(c) for c in row) for row in self._integers(inner))
 
     def rounded(self, piecewise: Piecewise) -> Piecewise:
         """The same segments with their coefficients rounded."""
-        _, slopes = linear_ends(piecewise)
+        inner, slopes = linear_ends(piecewise)
         steps = 2.0 ** slope_fraction(slopes)
         rows = []
-        for encoded, slope in zip(self.encoded(piecewise), slopes, strict=True):
-            row = [float(c) * 2.0 ** -self.fraction(i) for i, c in enumerate(encoded)]
+        for row, slope in zip(self.coefficients(inner).tolist(), slopes, strict=True):
             if slope:
                 row = [row[0], round(slope * steps) / steps, *row[2:]]
             rows.append(tuple(row))
         return replace(piecewise, rows=tuple(rows))
 
-    def _encoded_row(self, row: tuple[float, ...], left: float, right: float) -> list[int]:
-        rest, encoded = np.array(row, dtype=np.float64), [0] * len(row)
-        for power in reversed(range(len(row))):
+    def coefficients(self, inner: Piecewise) -> Array:
+        """Rounded coefficients [segments, degree + 1] of a polynomial that has no slopes to keep apart."""
+        return self._integers(inner) * [2.0 ** -self.fraction(i) for i in range(inner.degree + 1)]
+
+    def _integers(self, inner: Piecewise) -> Array:
+        """[segments, degree + 1], whole numbers in float64."""
+        rest = np.array(_padded(inner.rows))
+        encoded, parts = np.zeros_like(rest), tuple(segments(inner.thresholds, self.low, self.high))
+        for power in reversed(range(rest.shape[1])):
             scale = 2.0 ** self.fraction(power)
-            encoded[power] = round(rest[power] * scale)
-            delta = rest[power] - encoded[power] / scale
-            if delta and power and left < right:
-                rest[:power] += delta * _below_monic(power, left, right)
+            encoded[:, power] = np.rint(rest[:, power] * scale)
+            delta = rest[:, power] - encoded[:, power] / scale
+            if power and delta.any():
+                rest[:, :power] += delta[:, None] * _below_monic(power, parts)
         return encoded
 
 
 @lru_cache(maxsize=256)
-def _below_monic(power: int, left: float, right: float) -> Array:
-    """Coefficients of x^power minus the monic Chebyshev polynomial of that degree on [left, right]."""
+def _below_monic(power: int, parts: tuple[tuple[float, float], ...]) -> Array:
+    """Coefficients of x^power minus the monic Chebyshev polynomial of that degree, [segments, power]."""
+    return np.array([_below_monic_on(power, left, right) for left, right in parts])
+
+
+@lru_cache(maxsize=1 << 12)
+def _below_monic_on(power: int, left: float, right: float) -> Array:
+    """Zeros for an empty segment."""
+    if not left < right:
+        return np.zeros(power)
     polynomial = Chebyshev.basis(power, domain=[left, right]).convert(kind=Polynomial)
     return np.asarray(-polynomial.coef[:power] / polynomial.coef[power])
 
@@ -133,22 +141,24 @@ def polynomial_format(piecewise: Piecewise, low: float, high: float, argument: i
     leave no room for the coefficients.
     """
     inner, _ = linear_ends(piecewise)
-    grids = [
-        np.linspace(left, right, POINTS) if left < right else np.zeros(0)
-        for left, right in segments(inner.thresholds, low, high)
-    ]
-    sizes = [_largest(row, x) for row, x in zip(inner.rows, grids, strict=True)]
-    largest = max(*sizes, *(abs(row[0]) for row in inner.rows))
-    widest = RESULT_BITS - max(0, math.ceil(math.log2(largest * (1.0 + ROOM) + ROOM)))
-    padded = _padded(inner.rows)
+    parts = np.array([*segments(inner.thresholds, low, high)])
+    used = parts[:, 0] < parts[:, 1]
+    grids = np.linspace(parts[used, 0], parts[used, 1], POINTS)  # [points, segments that are not empty]
+    rows = np.array(_padded(inner.rows))
+
+    def largest(coefficients: Array) -> Array:
+        """By segment."""
+        return np.abs(polyval(grids, coefficients[used].T, tensor=False)).max(axis=0)
+
+    size = float(largest(rows).max(initial=0.0))
+    widest = RESULT_BITS - max(0, math.ceil(math.log2(max(size, *abs(rows[:, 0])) * (1.0 + ROOM) + ROOM)))
 
     def moved(form: PolynomialFormat) -> float:
         """How far rounding the coefficients moves the result."""
-        rounded = zip(form.rounded(inner).rows, padded, grids, strict=True)
-        return max(_largest(np.subtract(after, before), x) for after, before, x in rounded)
+        return float(largest(form.coefficients(inner) - rows).max(initial=0.0))
 
-    best, least = None, COARSE_ERROR * max(1.0, *sizes)
-    for error, z, square in _argument_formats(inner, grids, argument):
+    best, least = None, COARSE_ERROR * max(1.0, size)
+    for error, z, square in _argument_formats(rows[used], grids.T, argument):
         form = PolynomialFormat(z, square, widest, low, high)
         if error < least and _lowest(form, inner.degree) <= widest and error + moved(form) < least:
             best, least = form, error + moved(form)
@@ -165,33 +175,28 @@ def _lowest(form: PolynomialFormat, degree: int) -> int:
 
 
 def _argument_formats(
-    inner: Piecewise, grids: list[Array], argument: int
+    rows: Array, grids: Array, argument: int
 ) -> list[tuple[float, int, int | None]]:
     """What rounding arguments adds, and fraction bits of z and w, in ascending order.
 
     Rounding z moves x itself, rounding w only w: by dy/dx, and by dy/dw at a fixed z.
     """
-    rows = list(zip(inner.rows, grids, strict=True))
-    by_x = _steepness(sum(i * c * x ** (i - 1) for i, c in enumerate(row) if i) for row, x in rows)
+    powers = range(rows.shape[1])
+    by_x = _steepness(sum(i * rows[:, i, None] * grids ** (i - 1) for i in powers if i))
     errors = {z: 2.0 ** (by_x - z) for z in range(argument, 0, -1)}
-    if inner.degree <= CUBIC:
+    if powers[-1] <= CUBIC:
         return [(errors[z], z, None) for z in errors]
-    by_w = _steepness(sum(i // 2 * c * x ** (i - 2) for i, c in enumerate(row) if i > 1) for row, x in rows)
+    by_w = _steepness(sum(i // 2 * rows[:, i, None] * grids ** (i - 2) for i in powers if i > 1))
     finest = min(by_w + SQUARE_BITS, WIDEST_SQUARE)
     pairs = sorted((errors[z] + 2.0 ** (by_w - w), -z, -w) for z in errors for w in range(finest, 0, -1))
     return [(error, -z, -w) for error, z, w in pairs]
 
 
-def _steepness(slopes: Iterable[Array | float]) -> int:
+def _steepness(slopes: Array | float) -> int:
     """log2 of the largest slope, rounded up; at least 0."""
-    return max(0, *(math.ceil(math.log2(max(1.0, float(np.abs(s).max(initial=0.0))))) for s in slopes))
+    return math.ceil(math.log2(max(1.0, float(np.abs(slopes).max(initial=0.0)))))
 
 
 def _padded(rows: tuple[tuple[float, ...], ...]) -> list[tuple[float, ...]]:
     longest = max(map(len, rows))
     return [(*row, *[0.0] * (longest - len(row))) for row in rows]
-
-
-def _largest(row: Sequence[float] | Array, x: Array) -> float:
-    """The largest magnitude of a polynomial at some points, 0 where there is none."""
-    return float(np.abs(Polynomial(row)(x)).max(initial=0.0))

@@ -208,9 +208,9 @@ def infer_types(node: ir.Node, opset: int, *, real: bool = False) -> bool:
     if not all(has_static_shape(value) for value in results):
         return False
     computed = any(value is not None and value.const_value is None for value in node.inputs)
-    for dims in map(shape, results):
-        if min(dims, default=0) < 0 or (computed and math.prod(dims) > MAX_ELEMENTS):
-            node.meta[REASON] = f"its result would have the shape {list(dims)}"
+    for found_shape in map(shape, results):
+        if min(found_shape, default=0) < 0 or (computed and math.prod(found_shape) > MAX_ELEMENTS):
+            node.meta[REASON] = f"its result would have the shape {list(found_shape)}"
             return False
     return True
 

@@ -29,7 +29,7 @@ from mpcc.runtime.commands.common import (
 from mpcc.runtime.events import Events
 from mpcc.runtime.handshake import Limits
 from mpcc.runtime.prepare import Prepare, prepared_program
-from mpcc.runtime.program_folder import PartyFolder, load_party_folder, read_manifest
+from mpcc.runtime.program_folder import PartyFolder, load_folder_of_party, read_manifest
 from mpcc.runtime.report import party_report, write_report
 from mpcc.runtime.session import Progress, SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
@@ -103,19 +103,6 @@ def main(folder: Path, arguments: list[str], prepare: Prepare = prepared_program
     return run_command(command, arguments, f"{folder.name}/run", act)
 
 
-def party_folder(path: Path, party: int, weights: Path | None = None) -> PartyFolder:
-    """The checked folder of this party. Raises MPC-R020..R024, MPC-R085."""
-    folder = load_party_folder(path, weights)
-    if folder.party != party:
-        raise MpccError(
-            "MPC-R085",
-            f"this is the folder of party {folder.party}, and the command is for party {party}",
-            where=str(path),
-            remedy=f"give PROG/party{party}",
-        )
-    return folder
-
-
 def server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
     """Party 0's own inputs, if the program was compiled with any. Raises MPC-R030..R036."""
     if path:
@@ -128,7 +115,7 @@ def server_inputs(program: PartyFolder, path: Path | None) -> Arrays | None:
 
 def _serve(folder: Path, prepare: Prepare, options: dict[str, Any], events: Events) -> None:
     secured = security(options, Role.PARTY0, events)
-    program = party_folder(folder, 0, options["weights"])
+    program = load_folder_of_party(folder, 0, options["weights"])
     inputs = server_inputs(program, options["input"])
     for path in (options["output"], options["report"]):
         if path:
@@ -150,7 +137,7 @@ def _serve(folder: Path, prepare: Prepare, options: dict[str, Any], events: Even
 def infer(folder: Path, prepare: Prepare, options: dict[str, Any], events: Events) -> Arrays:
     """Party 1: one session on the inputs of a file; its outputs, written to another if one is given."""
     secured = security(options, Role.PARTY1, events)
-    program = party_folder(folder, 1)
+    program = load_folder_of_party(folder, 1)
     inputs = read_inputs(options["input"], program.inputs)
     # before a session is taken: an input that is refused must not cost one
     arrays = client_inputs(program, inputs)

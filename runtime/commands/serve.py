@@ -22,11 +22,11 @@ from mpcc.runtime.commands.common import (
     store_options,
     timeout_option,
 )
-from mpcc.runtime.commands.party import dealer_option, party_folder, server_inputs
+from mpcc.runtime.commands.party import dealer_option, server_inputs
 from mpcc.runtime.events import Events
 from mpcc.runtime.handshake import Limits
 from mpcc.runtime.prepare import Prepare, prepared_program
-from mpcc.runtime.program_folder import PartyFolder
+from mpcc.runtime.program_folder import PartyFolder, load_folder_of_party
 from mpcc.runtime.transport.tls import Role
 
 _PATH = click.Path(path_type=Path)
@@ -106,7 +106,7 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
     from mpcc.runtime.serving.status import StatusServer
     from mpcc.runtime.transport.tcp import Listener
 
-    folder = party_folder(options["folder"], 0, options["weights"])
+    folder = load_folder_of_party(options["folder"], 0, options["weights"])
     _refuse_outputs(folder)
     inputs = server_inputs(folder, options["input"])
     prepared = prepare(folder)

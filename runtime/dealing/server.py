@@ -7,15 +7,17 @@ import threading
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Operation
-from mpcc.runtime.dealing.service import DealerService
+from mpcc.runtime.dealing.service import DealerService, busy
 from mpcc.runtime.dealing.state import DealerState
 from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import ProgramFolder
+from mpcc.runtime.serving.door import Door
 from mpcc.runtime.session import internal_error
-from mpcc.runtime.transport.tcp import Caller, Listener
+from mpcc.runtime.transport.stream import StreamChannel
+from mpcc.runtime.transport.tcp import Listener
 from mpcc.runtime.transport.tls import Role
 
-CONNECTIONS = 64  # at once, those included that have not said yet who they are
+CONNECTIONS = 256  # of parties, at once
 _PARTIES = frozenset([Role.PARTY0, Role.PARTY1])
 
 
@@ -41,27 +43,34 @@ class DealerServer:
         self._telling = threading.Lock()
 
     def serve(self, listener: Listener) -> None:
-        """Threads end with the process: a party that is connected then meets a closed connection."""
-        while True:
-            self._room.acquire()
-            threading.Thread(target=self._attend, args=(listener.accept(None),), daemon=True).start()
+        """Until the listener is closed. Threads end with the process: who is connected then meets a closed
+        connection.
+        """
+        Door(listener, self._timeout, _PARTIES, self._admit, self._refused).run()
 
-    def _attend(self, caller: Caller) -> None:
+    def _admit(self, channel: StreamChannel, address: str) -> MpccError | None:
+        if not self._room.acquire(blocking=False):
+            return busy(f"{CONNECTIONS} parties are connected")
+        threading.Thread(target=self._attend, args=(channel, address), daemon=True).start()
+        return None
+
+    def _attend(self, channel: StreamChannel, address: str) -> None:
         try:
-            channel = caller.channel(self._timeout, _PARTIES)
-            try:
-                self._service.serve(channel, self._timeout)
-            except MpccError as error:
-                channel.abort(error.code)
-                raise
-            except BaseException as error:
-                channel.abort("MPC-R042")
-                raise internal_error(error) if isinstance(error, Exception) else error from error
+            self._service.serve(channel, self._timeout)
         except MpccError as error:
-            with self._telling, contextlib.suppress(OSError):
-                self._events.failed(error)
+            channel.abort(error.code)
+            self._refused(error, address)
+        except Exception as error:
+            channel.abort("MPC-R042")
+            self._refused(internal_error(error), address)
         finally:
             self._room.release()
+
+    def _refused(self, error: MpccError, address: str) -> None:
+        with self._telling, contextlib.suppress(OSError):
+            self._events.failed(
+                MpccError(error.code, error.message, remedy=error.remedy, where=error.where or address)
+            )
 
     def _dealt(self, length: int) -> None:
         with self._telling:

@@ -18,6 +18,15 @@ from mpcc.runtime.transport.tls import Role
 _PARTY_OF = {Role.PARTY0: 0, Role.PARTY1: 1}
 
 
+def busy(why: str) -> MpccError:
+    """MPC-R073."""
+    return MpccError(
+        "MPC-R073",
+        f"the dealer is busy: {why}",
+        remedy="ask again later, or start the dealer with more --sessions",
+    )
+
+
 class DealerService:
     """Deals one program's sessions; each `serve` is one connection, in a thread of its own.
 
@@ -61,11 +70,7 @@ class DealerService:
             finally:
                 self._slots.release()
         else:
-            raise MpccError(
-                "MPC-R073",
-                "the dealer is busy with other clients",
-                remedy="ask again later, or start the dealer with more --sessions",
-            )
+            raise busy("it deals to as many clients as it may")
         channel.finish()
         return party
 

@@ -1,4 +1,4 @@
-"""The server's door: finds out who a caller is, without ever making the others wait for it.
+"""A server's door: finds out who a caller is, without ever making the others wait for it.
 
 Each caller that has not shown who it is has a thread of its own, and there are few such threads: when they
 are all taken, the caller that has been there longest is put out. So callers that connect and say nothing keep
@@ -20,10 +20,9 @@ from mpcc.runtime.transport.tcp import Caller, Listener, ListenerClosed
 from mpcc.runtime.transport.tls import Role
 
 GREETINGS = 128  # callers at the door at once
-LEAST_SECONDS = 0.25  # that a caller has to show who it is, however many wait behind it
+LEAST_SECONDS = 0.5  # that a caller has to show who it is, however many wait behind it
 HANDSHAKE_SECONDS = 10.0  # and at most
 _LOOK_SECONDS = 0.05
-_CLIENTS = frozenset([Role.PARTY1])
 
 
 @dataclass(eq=False)
@@ -34,19 +33,21 @@ class _Greeting:
 
 
 class Door:
-    """`admit` gets the channel of every client, and its address; it takes it at once, or says why not.
-    `refused` is told why a caller was not let in.
+    """`admit` gets the channel of every caller of these roles, and its address; it takes it at once, or says
+    why not. `refused` is told why a caller was not let in.
     """
 
     def __init__(
         self,
         listener: Listener,
         timeout: float,
+        roles: frozenset[Role],
         admit: Callable[[StreamChannel, str], MpccError | None],
         refused: Callable[[MpccError, str], None],
     ) -> None:
         self._listener = listener
         self._timeout = timeout
+        self._roles = roles
         self._admit = admit
         self._refused = refused
         self._greetings: list[_Greeting] = []  # oldest first
@@ -102,7 +103,7 @@ class Door:
         if not greeting.caller.wait(seconds):
             greeting.caller.close()
             raise MpccError("MPC-R005", "the caller said nothing", remedy="see the caller's own output")
-        channel = greeting.caller.channel(seconds, _CLIENTS)
+        channel = greeting.caller.channel(seconds, self._roles)
         with self._changed:
             refusal = busy() if greeting.ended else self._admit(channel, address)
             if refusal is None:

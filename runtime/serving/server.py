@@ -23,6 +23,9 @@ from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.channel_errors import PeerError
 from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tcp import Listener
+from mpcc.runtime.transport.tls import Role
+
+_CLIENTS = frozenset([Role.PARTY1])
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Server:
         self._log = log
         self._numbers = itertools.count(1)
         self._pool = Pool(sessions, queue, self._serve)
-        self._door = Door(listener, limits.silence_seconds, self._admit, self._refused)
+        self._door = Door(listener, limits.silence_seconds, _CLIENTS, self._admit, self._refused)
         self._thread = threading.Thread(target=self._door.run, name="door", daemon=True)
         self._metrics = Metrics(
             running=lambda: self._pool.running,

@@ -38,7 +38,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class StoreKey:
-    """The 32 bytes of a key file, of one party and never of both: see docs/operations.md."""
+    """The 32 bytes of a key file. Each party has its own: whoever has a key can read that party's stores."""
 
     secret: bytes = field(repr=False)
 

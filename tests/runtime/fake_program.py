@@ -93,6 +93,7 @@ class FakeProgram:
     session_bytes = 1000
 
     def __init__(self, folder: PartyFolder) -> None:
+        self.folder = folder
         self.execute: Executor = partial(execute, folder)
 
     def limit_session(self, bytes_: int) -> None:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.correlations import plan as correlation_plan
+from mpcc.runtime.dealing import wire
 from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.dealing.keeper import Keeper, Water
 from mpcc.runtime.dealing.plan import dealing_plan
@@ -27,10 +28,12 @@ from mpcc.runtime.dealing.supply import Dealer, collect, fill
 from mpcc.runtime.program_folder import load_party_folder
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.address import Address
+from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tcp import Listener, ListenerClosed, connect
-from mpcc.runtime.transport.tls import Role, Security
+from mpcc.runtime.transport.tls import Credentials, Role, Security
 
 PLAIN = Security()
+PIECES, PIECE_BYTES = 200, 1 << 20
 
 
 @pytest.fixture(scope="session")
@@ -85,10 +88,11 @@ class Running:
         self.server = DealerServer(folder, self.operations, self.state, 5.0, 2, self.events)
 
     @contextmanager
-    def listening(self) -> Iterator[Dealer]:
-        with Listener(Address("127.0.0.1", 0), PLAIN) as listener:
+    def listening(self, own: Security = PLAIN, callers: Security = PLAIN) -> Iterator[Dealer]:
+        """The dealer as its callers see it, secured in these ways."""
+        with Listener(Address("127.0.0.1", 0), own) as listener:
             threading.Thread(target=self._serve, args=(listener,), daemon=True).start()
-            yield Dealer(Address("127.0.0.1", listener.port), PLAIN, 5.0)
+            yield Dealer(Address("127.0.0.1", listener.port), callers, 5.0)
 
     def _serve(self, listener: Listener) -> None:
         with suppress(ListenerClosed):
@@ -139,7 +143,7 @@ def test_filling_goes_on_where_it_stopped(running: Running) -> None:
 
 
 def test_party_0_gets_what_it_had_not_stored_again(running: Running) -> None:
-    """A party 0 that vanishes between an answer and the next request has stored nothing, for all one knows."""
+    """A party 0 that vanishes after an answer has stored nothing, for all one knows."""
     with running.listening() as dealer:
         fill_quietly(running, dealer, 2)
         channel = dealer.connect(running.folders[0])
@@ -242,3 +246,62 @@ def wait_until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_slow_client_slows_its_dealing_down(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dealer makes no more than the network takes, and one piece ahead; others are dealt to meanwhile."""
+    made = 0
+    corrections = Dealing.corrections
+
+    def large(dealing: Dealing, operations: Any) -> Iterator[memoryview]:
+        nonlocal made
+        for _ in range(PIECES):
+            made += 1
+            yield memoryview(bytes(PIECE_BYTES))
+
+    with running.listening() as dealer:
+        monkeypatch.setattr(Dealing, "corrections", large)
+        slow = dealer.connect(running.folders[1])
+        slow.exchange(bytes([wire.Request.MORE]), 0)
+        time.sleep(1.0)
+        monkeypatch.setattr(Dealing, "corrections", corrections)
+        fill_quietly(running, dealer, 1)
+        assert made < PIECES / 4
+        slow.exchange(b"", 48)
+        for _ in range(PIECES):
+            assert len(slow.exchange(b"", PIECE_BYTES)) == PIECE_BYTES
+        assert made == PIECES
+        slow.close()
+    assert running.stores[1].count_unused() == 1
+
+
+@pytest.mark.parametrize(("certificate", "said"), [("party1", 0), ("party0", 1)])
+def test_a_certificate_decides_who_is_dealt_to(
+    running: Running, certificates: Path, certificate: str, said: int
+) -> None:
+    """Party 0's seeds would tell a client the weights: a client's certificate does not get them."""
+    own, callers = (Security(Credentials.load(certificates / name)) for name in ("dealer", certificate))
+    with running.listening(own, callers) as dealer:
+        channel = dealer.connect(running.folders[said])
+        with pytest.raises(MpccError) as caught:
+            channel.exchange(b"", 32) if said == 0 else fill_from(channel)
+        assert "MPC-R071" in caught.value.message
+        wait_until(lambda: running.events.codes == ["MPC-R071"])
+        channel.close()
+    assert running.state.count() == 0
+
+
+def test_dealt_over_tls(running: Running, certificates: Path) -> None:
+    roles = {name: Security(Credentials.load(certificates / name)) for name in Role}
+    for party, role in ((1, Role.PARTY1), (0, Role.PARTY0)):
+        with running.listening(roles[Role.DEALER], roles[role]) as dealer:
+            if party:
+                fill_quietly(running, dealer, 1)
+            else:
+                collect(running.folders[0], running.stores[0], dealer)
+    assert running.stores[0].unused(9) == running.stores[1].unused(9) != []
+
+
+def fill_from(channel: StreamChannel) -> None:
+    channel.exchange(bytes([wire.Request.MORE]), 0)
+    channel.exchange(b"", 48)

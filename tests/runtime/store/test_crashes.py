@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from mpcc.runtime.store.bulk import OpenLocalFile
+from mpcc.runtime.store.index import Index
 from tests.runtime.store.crashes import OPERATIONS
-from tests.runtime.store.stores import INDEX, client_store, deal, names
+from tests.runtime.store.stores import BATCH, INDEX, client_file, client_store, deal, names
 
 HERE = Path(__file__).parent
 
@@ -120,3 +121,30 @@ def test_a_dealer_that_was_killed_is_cleaned_up_after(tmp_path: Path) -> None:
     assert left.exists()
     deal(tmp_path / "store")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "store"]
+
+
+def test_what_is_added_is_durable_before_the_index_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps only what was made durable: first the file, then its name, then the row."""
+    deal(tmp_path)
+    store = client_store(tmp_path)
+    store.add_batch(BATCH, None)
+    order: list[object] = []
+    fsync, add = os.fsync, Index.add
+
+    def durable(descriptor: int) -> None:
+        fsync(descriptor)
+        order.append(os.fstat(descriptor).st_ino)
+
+    def named(index: Index, session_id: bytes, batch: bytes) -> None:
+        order.append("named")
+        add(index, session_id, batch)
+
+    monkeypatch.setattr(os, "fsync", durable)
+    monkeypatch.setattr(Index, "add", named)
+    store.add(BATCH, bytes(16), bytes(16), [b"piece"])
+    file = client_file(tmp_path, bytes(16))
+    assert order == [file.stat().st_ino, file.parent.stat().st_ino, "named"]
+    assert store._index._query("PRAGMA synchronous") == [(3,)]  # EXTRA: commits and removals, too
+    assert store._index._query("PRAGMA journal_mode") == [("delete",)]

@@ -12,6 +12,7 @@ import fsspec
 import pytest
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.store.index import Index
 from mpcc.runtime.store.sealing import StoreKey
 from mpcc.runtime.store.store import Store
 from tests.runtime.store.stores import BATCH, PAYLOAD, PAYLOADS, PIECES, PROGRAM, code_of, names
@@ -147,6 +148,22 @@ def test_what_could_not_be_removed_goes_later(tmp_path: Path) -> None:
     opened(tmp_path / "store").close()
     assert there(url) == file_names(*IDS[1:])
     assert names(tmp_path / "store") == []
+
+
+def test_what_is_not_marked_stays(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(tmp_path / "store", url)
+    before = len(os.listdir("/proc/self/fd"))
+
+    def refuse(*arguments: object) -> None:
+        raise MpccError("MPC-S011", "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Index, "mark", refuse)
+        assert code_of(lambda: store.take(IDS[0])) == "MPC-S011"
+        assert len(os.listdir("/proc/self/fd")) == before
+        assert names(tmp_path / "store") == []
+        assert there(url) == file_names(*IDS)
+    assert store.take(IDS[0]).payload[:] == PAYLOAD
 
 
 def test_an_upload_that_fails_leaves_nothing(tmp_path: Path, url: str) -> None:
