@@ -28,8 +28,9 @@ class Holder(StrEnum):
 
 # Operands that the server holds: what decides shapes and positions, and the weights of layers.
 _SERVER: dict[str, tuple[int, ...]] = {
-    **dict.fromkeys(("CumSum", "Expand", "OneHot", "Reshape", "Split", "Squeeze", "Tile", "TopK", "Trilu"), (1,)),
-    **dict.fromkeys(("Gather", "GatherElements", "GatherND", "Pow", "RMSNormalization", "Unsqueeze"), (1,)),
+    **dict.fromkeys(("CumSum", "Expand", "OneHot", "Reshape", "Split", "Squeeze", "Tile", "TopK"), (1,)),
+    **dict.fromkeys(("Gather", "GatherElements", "GatherND", "Pow", "RMSNormalization"), (1,)),
+    **dict.fromkeys(("Trilu", "Unsqueeze"), (1,)),
     **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"), (1,)),
     **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp", "ReduceProd", "ReduceSum", "ReduceSumSquare"), (1,)),
     **dict.fromkeys(("Clip", "Conv", "ConvTranspose", "Dropout", "Gemm"), (1, 2)),

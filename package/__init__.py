@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpcc.compiler import onnx_backend as backend
+    from mpcc import backend
     from mpcc.runtime.client import InferenceSession, connect
 
 __all__ = ["InferenceSession", "backend", "connect"]
 
-_MODULES = {"backend": "mpcc.compiler.onnx_backend"}
+_MODULES = {"backend": "mpcc.backend"}
 _MEMBERS = {"InferenceSession": "mpcc.runtime.client", "connect": "mpcc.runtime.client"}
 
 

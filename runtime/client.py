@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,11 +120,11 @@ class InferenceSession:
         """See `connect`. With `supply` the store is filled in the background when it runs low."""
         self._server = server
         self._folder = folder
+        self._outputs = [spec for spec in folder.outputs if spec.reveal != "party0"]
         self._store = store
         self._prepared = prepare(folder)
         self._open = contextlib.ExitStack()
         self._open.callback(store.close)
-        self._lock = threading.Lock()
         self._report: Report = {}
         self.supply_error: MpccError | None = None
         self._supply = supply
@@ -136,7 +135,8 @@ class InferenceSession:
         return [_node_arg(spec) for spec in self._folder.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
-        return [_node_arg(spec) for spec in self._folder.outputs]
+        """Those that are revealed to this party."""
+        return [_node_arg(spec) for spec in self._outputs]
 
     @property
     def last_report(self) -> Report:
@@ -151,7 +151,7 @@ class InferenceSession:
         Inputs are checked before a session is spent. Raises MPC-R031..R036 and MPC-R044 for them,
         MPC-R038 for an unknown output, and what `ask` raises.
         """
-        names = [spec.name for spec in self._folder.outputs]
+        names = [spec.name for spec in self._outputs]
         unknown = sorted(set(output_names or ()) - set(names))
         if unknown:
             raise MpccError(
@@ -167,9 +167,8 @@ class InferenceSession:
         result = ask(
             self._server, self._folder, self._store, self._prepared.execute, arrays, lambda done, total: None
         )
-        with self._lock:
-            self._report = party_report(1, result)
-        return [result.outputs[name] for name in output_names or names if name in result.outputs]
+        self._report = party_report(1, result)
+        return [result.outputs[name] for name in output_names or names]
 
     def close(self) -> None:
         """Runs in other threads go on; the store is closed for new ones."""
@@ -208,8 +207,8 @@ def connect(
     HOST:PORT of `mpcc dealer`, a missing store is made, and filled up to `high_water` unused sessions when it
     has `low_water` or fewer; what went wrong with that is `supply_error`.
 
-    Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R085, MPC-R051..R053, MPC-R072,
-    MPC-S001..S005, MPC-S015..S018, and ValueError for an address that is none.
+    Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R051..R053, MPC-R072,
+    MPC-R085, MPC-S001..S005, MPC-S015..S018, and ValueError for an address that is none.
     """
     security = Security(None, insecure_plaintext)
     if tls is not None:

@@ -39,7 +39,8 @@ _COMPILE_AGAIN = "copy the folder again and completely, or compile the model aga
 class TensorSpec:
     """A graph input or output; `minimum` and `maximum` bound an input's values, inclusively.
 
-    `owner` is party0, party1 or public; a public input is given by party 1.
+    `owner` of an input is party0, party1 or public; a public one is given by party 1. `reveal` says who learns
+    an output: party0, party1 or both.
     """
 
     name: str
@@ -48,6 +49,7 @@ class TensorSpec:
     minimum: float | None = None
     maximum: float | None = None
     owner: str = "party1"
+    reveal: str = "party1"
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,7 @@ def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:
             minimum=_bound(entry.get("min")),
             maximum=_bound(entry.get("max")),
             owner=str(entry.get("owner", "party1")),
+            reveal=str(entry.get("reveal", "party1")),
         )
         for entry in entries
     )

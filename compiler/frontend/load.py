@@ -22,6 +22,7 @@ _TYPES = (
     "BOOL",
     *(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)),
 )
+_MOST_IN_A_BYTE = 8  # elements
 _LITERAL_SIZE = 1024  # elements
 
 
@@ -33,6 +34,7 @@ def load_model(path: Path, dims: dict[str, int]) -> ir.Model:
     """
     proto = _parse(path)
     _check_names(proto, path)
+    _check_sizes(proto, path)
     _check_external_data(proto, path)
     _move_accidents(proto)
     _check_model(proto, path)
@@ -128,6 +130,14 @@ def _check_names(proto: onnx.ModelProto, path: Path) -> None:
     names += [d.dim_param for value in proto.graph.input for d in value.type.tensor_type.shape.dim]
     if not all(isinstance(name, str) for name in names):
         raise _malformed(path, "a name in it is not UTF-8 text")
+
+
+def _check_sizes(proto: onnx.ModelProto, path: Path) -> None:
+    """onnx's checker does not compare the shape with the data for every type."""
+    for tensor in _tensors(proto):
+        inside = tensor.data_location != onnx.TensorProto.EXTERNAL
+        if inside and math.prod(tensor.dims) > _MOST_IN_A_BYTE * tensor.ByteSize():
+            raise _malformed(path, f"the tensor '{tensor.name}' has fewer elements than its shape says")
 
 
 def _tensors(proto: onnx.ModelProto) -> list[onnx.TensorProto]:
@@ -239,7 +249,7 @@ def _check_types(graph: ir.Graph) -> None:
                 diagnostics.add(
                     "MPC-F011",
                     f"{what} '{value.name}' is {found}",
-                    remedy="export the model with tensors of float32, float64, float16, integers or truth values",
+                    remedy="export it as float32, float64, float16, integers or truth values",
                 )
 
 

@@ -13,9 +13,7 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.functions import FUNCTIONS, Array
 from mpcc.passes.approximations.inverse import PowerInstance, instance
-from mpcc.passes.approximations.lookup import Lookup
 from mpcc.passes.approximations.measure import as_used
-from mpcc.passes.approximations.piecewise import Piecewise
 from mpcc.passes.approximations.softmax import ExactSoftmax, SoftmaxForm
 
 POINTS = 201
@@ -60,7 +58,6 @@ def curves(approximation: Approximation, function: str, calibrated: Interval, ro
         return _softmax(approximation, calibrated, row)
     if isinstance(approximation, PowerInstance):
         return [_power(approximation, calibrated)]
-    assert isinstance(approximation, (Piecewise, Lookup))
     used = _rounded(approximation, calibrated)
     exact, title = FUNCTIONS[function], TITLES.get(function, function)
     return [_curve(title, "x", used, exact.evaluate, calibrated, positive=exact.positive)]

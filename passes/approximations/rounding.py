@@ -148,7 +148,7 @@ def polynomial_format(piecewise: Piecewise, low: float, high: float, argument: i
 
     def largest(coefficients: Array) -> Array:
         """By segment."""
-        return np.abs(polyval(grids, coefficients[used].T, tensor=False)).max(axis=0)
+        return np.asarray(np.abs(polyval(grids, coefficients[used].T, tensor=False)).max(axis=0))
 
     size = float(largest(rows).max(initial=0.0))
     widest = RESULT_BITS - max(0, math.ceil(math.log2(max(size, *abs(rows[:, 0])) * (1.0 + ROOM) + ROOM)))
@@ -174,9 +174,7 @@ def _lowest(form: PolynomialFormat, degree: int) -> int:
     return max(form.result - form.fraction(power) for power in range(degree + 1))
 
 
-def _argument_formats(
-    rows: Array, grids: Array, argument: int
-) -> list[tuple[float, int, int | None]]:
+def _argument_formats(rows: Array, grids: Array, argument: int) -> list[tuple[float, int, int | None]]:
     """What rounding arguments adds, and fraction bits of z and w, in ascending order.
 
     Rounding z moves x itself, rounding w only w: by dy/dx, and by dy/dw at a fixed z.

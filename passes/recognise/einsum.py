@@ -1,4 +1,4 @@
-"""Einsum of two operands as one batched matrix product between transposes, of one as a sum and a transpose."""
+"""Einsum: of two operands as one batched matrix product between transposes, of one as a sum."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def expand_einsum(rewrite: Rewriter) -> None:
     for node in list(rewrite.graph):
         if node.op_type == "Einsum" and node.domain == "" and is_float(node.outputs[0]):
             terms, result = _terms(node)
-            if len(terms) == 2 and not (set(terms[0]) ^ set(terms[1])) - set(result):
-                _product(rewrite, node, *terms, result)
-            elif len(terms) == 1:
-                _sum(rewrite, node, *terms, result)
+            if len(terms) == 1:
+                _sum(rewrite, node, terms[0], result)
+            elif len(terms) == 2 and not (set(terms[0]) ^ set(terms[1])) - set(result):
+                _product(rewrite, node, terms[0], terms[1], result)
     remove_dead(rewrite.graph)
 
 
@@ -38,10 +38,11 @@ def _sum(rewrite: Rewriter, node: ir.Node, indices: str, result: str) -> None:
     if summed:
         value = rewrite.emit(node, "ReduceSum", [value, rewrite.integers(*summed)], {"keepdims": 0})
     left = [i for i in indices if i in result]
-    order = [left.index(i) for i in result]
-    if order != sorted(order):
-        value = rewrite.emit(node, "Transpose", [value], {"perm": order})
-    rewrite.replace(node.outputs[0], value)
+    rewrite.replace(node.outputs[0], _turned(rewrite, node, value, [left.index(i) for i in result]))
+
+
+def _turned(rewrite: Rewriter, node: ir.Node, value: ir.Value, order: list[int]) -> ir.Value:
+    return value if order == sorted(order) else rewrite.emit(node, "Transpose", [value], {"perm": order})
 
 
 def _product(rewrite: Rewriter, node: ir.Node, a: str, b: str, result: str) -> None:
@@ -53,7 +54,7 @@ def _product(rewrite: Rewriter, node: ir.Node, a: str, b: str, result: str) -> N
 
     def arranged(value: ir.Value, indices: str, *groups: list[str]) -> ir.Value:
         order = [indices.index(i) for group in groups for i in group]
-        turned = rewrite.emit(node, "Transpose", [value], {"perm": order})
+        turned = _turned(rewrite, node, value, order)
         target = [math.prod(sizes[i] for i in group) for group in groups]
         return rewrite.emit(node, "Reshape", [turned, rewrite.integers(*target)])
 
@@ -67,4 +68,4 @@ def _product(rewrite: Rewriter, node: ir.Node, a: str, b: str, result: str) -> N
     apart = [*batch, *rows, *columns]
     split = rewrite.emit(node, "Reshape", [product, rewrite.integers(*(sizes[i] for i in apart))])
     back = [apart.index(i) for i in result]
-    rewrite.replace(node.outputs[0], rewrite.emit(node, "Transpose", [split], {"perm": back}))
+    rewrite.replace(node.outputs[0], _turned(rewrite, node, split, back))

@@ -145,11 +145,7 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
 
 def _refuse_outputs(folder: PartyFolder) -> None:
     """Raises MPC-R083."""
-    names = [
-        str(entry["name"])
-        for entry in folder.manifest["outputs"]
-        if entry.get("reveal", "party1") in ("party0", "both")
-    ]
+    names = [spec.name for spec in folder.outputs if spec.reveal != "party1"]
     if names:
         raise MpccError(
             "MPC-R083",

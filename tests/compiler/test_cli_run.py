@@ -107,14 +107,19 @@ def command(*parts: str | Path) -> list[str]:
 def test_dealer_and_parties_as_a_user_starts_them(
     bert_program: Path, bert_input: Path, tmp_path: Path
 ) -> None:
-    store, output = tmp_path / "store", tmp_path / "y.npz"
-    subprocess.run(command("deal", bert_program, "--sessions", "1", "-o", store), check=True)
-    options = ("--store", store / "party0", "--timeout", "20")
+    """With stores that are encrypted, each with its party's key."""
+    store, output, keys = tmp_path / "store", tmp_path / "y.npz", [tmp_path / "key0", tmp_path / "key1"]
+    for key in keys:
+        subprocess.run(command("store-key", "-o", key), check=True)
+    sealed = ("--store-key0", keys[0], "--store-key1", keys[1])
+    subprocess.run(command("deal", bert_program, "--sessions", "1", "-o", store, *sealed), check=True)
+    options = ("--store", store / "party0", "--store-key", keys[0], "--timeout", "20")
     serve = command("party", bert_program / "party0", "--listen", "127.0.0.1:0", *options)
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         address = f"127.0.0.1:{server.stderr.readline().split()[-1]}"
-        files = ("--store", store / "party1", "--input", bert_input, "--output", output)
+        own = ("--store", store / "party1", "--store-key", keys[1])
+        files = (*own, "--input", bert_input, "--output", output)
         ask = command("party", bert_program / "party1", "--connect", address, *files)
         client = subprocess.run(ask, capture_output=True, text=True, check=False)
         server.communicate()

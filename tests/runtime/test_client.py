@@ -161,4 +161,4 @@ def test_importing_mpcc_is_light() -> None:
     script = "import sys, mpcc; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
     with pytest.raises(AttributeError):
-        mpcc.nothing
+        _ = mpcc.nothing

@@ -82,7 +82,8 @@ class Served:
             found = [e for e in self.log() if e["event"] == event and values.items() <= e.items()]
             if len(found) >= count:
                 return found[count - 1]
-            assert self._process and self._process.poll() is None, self._process.stderr.read()  # type: ignore[union-attr]
+            assert self._process is not None
+            assert self._process.poll() is None, self._process.communicate()[1]
             time.sleep(0.02)
         raise AssertionError(f"{event} never came: {self.log_text()}")
 
@@ -163,4 +164,3 @@ class Held(FakeProgram):
 def ask(client: InferenceSession) -> np.ndarray:
     (answer,) = client.run(None, {"x": INPUT})
     return answer
-
