@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import (
+    CASTS,
     MACRO,
     VISIBILITY,
     array,
@@ -157,7 +158,12 @@ def _local_model(graph: ir.Graph, boundary: list[ir.Value], names: dict[int, str
     for node in nodes:
         proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
         proto.attribute.extend(ir.to_proto(a) for a in node.attributes.values())
-        proto.input.extend(name(v) for v in node.inputs)
+        for index, operand in enumerate(node.inputs):
+            given, dtype = name(operand), node.meta.get(CASTS, {}).get(index)
+            if dtype is not None:
+                given, cast = f"{given}.{len(protos)}", given
+                protos.append(onnx.helper.make_node("Cast", [cast], [given], to=int(dtype)))
+            proto.input.append(given)
         proto.output.extend(name(v) for v in node.outputs)
         protos.append(proto)
     for value in boundary:

@@ -125,7 +125,7 @@ class InferenceSession:
         self._prepared = prepare(folder)
         self._open = contextlib.ExitStack()
         self._open.callback(store.close)
-        self._report: Report = {}
+        self._last: SessionResult | None = None
         self.supply_error: MpccError | None = None
         self._supply = supply
         if supply is not None:
@@ -140,8 +140,10 @@ class InferenceSession:
 
     @property
     def last_report(self) -> Report:
-        """What the run that ended last cost: rounds, bytes, seconds, by operation too; see `party_report`."""
-        return self._report
+        """What the run that ended last cost: rounds, bytes, seconds, by operation too; see `party_report`.
+        Empty before the first.
+        """
+        return party_report(1, self._last) if self._last else {}
 
     def run(
         self, output_names: Sequence[str] | None, input_feed: Mapping[str, np.ndarray]
@@ -167,7 +169,7 @@ class InferenceSession:
         result = ask(
             self._server, self._folder, self._store, self._prepared.execute, arrays, lambda done, total: None
         )
-        self._report = party_report(1, result)
+        self._last = result
         return [result.outputs[name] for name in output_names or names]
 
     def close(self) -> None:

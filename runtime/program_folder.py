@@ -39,8 +39,8 @@ _COMPILE_AGAIN = "copy the folder again and completely, or compile the model aga
 class TensorSpec:
     """A graph input or output; `minimum` and `maximum` bound an input's values, inclusively.
 
-    `owner` of an input is party0, party1 or public; a public one is given by party 1. `reveal` says who learns
-    an output: party0, party1 or both.
+    `owner` of an input is party0, party1 or public; a public one is given by party 1. `reveal` says who
+    learns an output: party0, party1 or both.
     """
 
     name: str

@@ -9,6 +9,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy is imported: 
 
 HERE = Path(__file__).parent
 SLOW = {
+    "backend/test_node_tests.py",
     "compiler/choose/test_choose.py",
     "compiler/choose/test_experts.py",
     "compiler/test_cli_check_ranges.py",
@@ -23,6 +24,11 @@ SLOW = {
     "docs/test_extending.py",
     "docs/test_inspect.py",
     "examples/test_digits_moe_example.py",
+    "faults/test_cells.py",
+    "faults/test_connections.py",
+    "faults/test_full_disk.py",
+    "faults/test_hostile.py",
+    "faults/test_kills.py",
     "passes/experts/test_lower_experts.py",
     "passes/test_candidates.py",
     "passes/test_catalogue.py",

@@ -26,6 +26,7 @@ ORIGIN = "origin"
 TABLE_ROWS = "table_rows"  # of a one-row table that a folded lookup indexed with the value
 REASON = "reason"  # why shape inference rejected a node
 UNTYPED = "untyped"  # reported already; what depends on it is passed over
+CASTS = "casts"  # types by operand, where a cast between floats was dropped
 SOURCE = "source"  # the ONNX constant that a rewritten constant was computed from
 
 

@@ -7,6 +7,7 @@ import onnx_ir as ir
 
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.graph import (
+    CASTS,
     SOURCE,
     Rewriter,
     array,
@@ -28,6 +29,8 @@ def simplify(rewrite: Rewriter) -> None:
     for node in list(rewrite.graph):
         same = _same_as_operand(node)
         if same is not None:
+            if node.op_type == "Cast":
+                _remember_cast(node)
             rewrite.replace(node.outputs[0], same, equal=False)
         elif node.op_type == "Softmax":
             _softmax_on_last_axis(rewrite, node)
@@ -56,6 +59,12 @@ def _same_as_operand(node: ir.Node) -> ir.Value | None:
         bounds = [scalar(v) for v in node.inputs[1:] if v is not None]
         return x if all(b is not None and abs(b) > 1e30 for b in bounds) else None
     return None
+
+
+def _remember_cast(node: ir.Node) -> None:
+    """At the operands that it was for: floats have a type where party 1 computes alone."""
+    for use in node.outputs[0].uses():
+        use.node.meta.setdefault(CASTS, {})[use.idx] = node.outputs[0].dtype
 
 
 def _softmax_on_last_axis(rewrite: Rewriter, node: ir.Node) -> None:

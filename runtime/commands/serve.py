@@ -129,15 +129,15 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
             if options["status"]:
                 status = stack.enter_context(StatusServer(options["status"], server.health, server.metrics))
                 log.info("status", port=status.port)
-            server.start()
-            log.info(
-                "listening",
-                port=listener.port,
-                unused=store.count_unused(),
-                sessions=sessions,
-                bytes_each=prepared.session_bytes,
-            )
             with contextlib.suppress(KeyboardInterrupt):
+                server.start()
+                log.info(
+                    "listening",
+                    port=listener.port,
+                    unused=store.count_unused(),
+                    sessions=sessions,
+                    bytes_each=prepared.session_bytes,
+                )
                 server.wait()
             with contextlib.suppress(KeyboardInterrupt):  # a second one: without grace
                 server.close(options["grace"])

@@ -138,7 +138,12 @@ def _check(operation: Operation, dealt: set[Value]) -> None:
 
 
 def _freeze(entry: Any) -> Attribute:
-    return tuple(_freeze(e) for e in entry) if isinstance(entry, list) else entry
+    """What program text can say, too. Raises ValueError."""
+    if isinstance(entry, list):
+        return tuple(_freeze(e) for e in entry)
+    if not isinstance(entry, int | float | str) or (isinstance(entry, int) and not -(2**63) <= entry < 2**64):
+        raise ValueError(f"{entry!r} is no value of an attribute")
+    return entry
 
 
 def _type_out(value: Value) -> list[Any]:

@@ -12,6 +12,7 @@ from mpcc.runtime.dealing.supply import Dealer, collect, fill
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.store.store import Store
 
+_PARTING_SECONDS = 1.0  # for party 0 to store what has come
 _LOOK_SECONDS = 0.5  # between two looks at the store
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds after a failure, doubled each time
 
@@ -53,9 +54,12 @@ class Keeper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """A session that is being dealt is stored first: at most the dealer's timeout."""
+        """Party 1: a session that is being dealt is stored first, for at most the dealer's timeout. Party 0
+        may be waiting for its dealer's next word: the thread ends by itself, and the dealer offers again what
+        was not stored.
+        """
         self._stop.set()
-        self._thread.join()
+        self._thread.join(None if self._folder.party == 1 else _PARTING_SECONDS)
 
     def join(self) -> None:
         """Wait for ever: until the process is interrupted."""

@@ -25,6 +25,7 @@ from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tcp import Listener
 from mpcc.runtime.transport.tls import Role
 
+REFUSALS_LOGGED = 20  # a second, so that whoever calls cannot fill the disk; the metrics count them all
 _CLIENTS = frozenset([Role.PARTY1])
 
 
@@ -55,6 +56,8 @@ class Server:
         self._limits = limits
         self._log = log
         self._numbers = itertools.count(1)
+        self._logging = threading.Lock()
+        self._refusals: list[float] = []  # when they were logged, of the last second
         self._pool = Pool(sessions, queue, self._serve)
         self._door = Door(listener, limits.silence_seconds, _CLIENTS, self._admit, self._refused)
         self._thread = threading.Thread(target=self._door.run, name="door", daemon=True)
@@ -109,6 +112,11 @@ class Server:
 
     def _refused(self, error: MpccError, address: str) -> None:
         self._metrics.refused(error.code)
+        with self._logging:
+            self._refusals = [t for t in self._refusals if time.monotonic() - t < 1.0]
+            if len(self._refusals) >= REFUSALS_LOGGED:
+                return
+            self._refusals.append(time.monotonic())
         self._log.warning("caller refused", address=address, code=error.code, message=error.message)
 
     def _serve(self, client: Client) -> None:

@@ -1,6 +1,7 @@
 """Sessions a second of `mpcc serve` with 1, 2, 4 and 8 clients at once, over TLS on loopback.
 
-    python -m tests.benchmarks.serving [PROG X.npz]       the digit classifier, or a program and an input of yours
+    python -m tests.benchmarks.serving                  the digit classifier
+    python -m tests.benchmarks.serving PROG X.npz       a program and an input of yours
 
 Each client is a process with an `mpcc.connect` of its own; all share one store. A session's overhead is what
 `run` takes beyond its set-up and online phase: connection, handshake, marking the correlations used, checks.

@@ -15,7 +15,7 @@ from mpcc.ir.diagnostics import Diagnostics
 from mpcc.ir.program import Value
 from mpcc.ir.types import Visibility
 from mpcc.passes.recognise.experts.region import ANCHORS
-from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, shape, visibility
+from mpcc.passes.recognise.graph import MACRO, UNTYPED, attribute, origin, visibility
 
 Rule = Callable[[Lifting, ir.Node], Value | Sequence[Value]]
 
@@ -131,8 +131,6 @@ def _report(node: ir.Node, error: Exception, diagnostics: Diagnostics) -> None:
 
 
 def _lift_node(lifting: Lifting, node: ir.Node) -> None:
-    if any(v.name != "" and 0 in shape(v) for v in node.outputs):
-        raise Unsupported("its result has no elements", "remove it from the model")
     if node.domain == MACRO:
         attributes = {name: attribute(node, name) for name in node.attributes}
         attributes.update((name, bool(attributes[name])) for name in _TRUTHS & attributes.keys())

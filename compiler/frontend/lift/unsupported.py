@@ -38,7 +38,7 @@ _REASONS: dict[str, tuple[str, str]] = {
     ),
     "LayerNormalization": ("its gain or bias is not constant", "multiply and add after the norm"),
     "LpNormalization": ("only the Euclidean norm, p = 2, is supported", "divide by ReduceSum of Abs"),
-    "OneHot": ("its indices are secret", "compute the one-hot vector from the client's inputs"),
+    "OneHot": ("its indices or values are secret", "compute the one-hot vector from the client's inputs"),
 }
 _COMPARISONS = (
     "Greater",

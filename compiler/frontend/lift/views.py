@@ -52,7 +52,7 @@ def tile(lifting: Lifting, node: ir.Node) -> Value:
 
 
 def concat(lifting: Lifting, node: ir.Node) -> Value:
-    values = [lifting.value(v) for v in node.inputs]
+    values = [lifting.value(v) for v in present_inputs(node) if 0 not in shape(v)]
     axis = int(attribute(node, "axis")) % len(shape(node.outputs[0]))
     return values[0] if len(values) == 1 else lifting.emit(node, "concat", *values, axis=axis)
 
