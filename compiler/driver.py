@@ -197,6 +197,9 @@ def _check_output(output: Path) -> None:
             where=str(output),
             remedy="give a new folder with -o, or remove this one first",
         )
+    place = next(parent for parent in output.absolute().parents if parent.is_dir())
+    if not os.access(place, os.W_OK):
+        raise _not_written(output, "permission denied")  # before minutes of work
 
 
 def _write(compiled: Compiled, output: Path) -> None:
@@ -208,11 +211,15 @@ def _write(compiled: Compiled, output: Path) -> None:
             output.rmdir()
         os.rename(partial, output)
     except OSError as error:
-        raise MpccError(
-            "MPC-C011",
-            f"the program folder cannot be written: {error.strerror}",
-            where=str(output),
-            remedy="check the folder's permissions and the free space",
-        ) from None
+        raise _not_written(output, error.strerror or "it cannot be made") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _not_written(output: Path, reason: str) -> MpccError:
+    return MpccError(
+        "MPC-C011",
+        f"the program folder cannot be written: {reason}",
+        where=str(output),
+        remedy="check the folder's permissions and the free space",
+    )

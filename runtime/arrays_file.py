@@ -51,10 +51,13 @@ def check_inputs(arrays: Arrays, specs: tuple[TensorSpec, ...], where: str) -> N
 
 
 def check_writable(path: Path) -> None:
-    """Refuse, before any correlation is spent, a result file that cannot be written. Raises MPC-R037."""
-    if path.is_dir():
-        raise _unwritable(path, "it is a folder")
-    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+    """Refuse, before any correlation is spent, a result file that cannot be written. Raises MPC-R037.
+
+    A device, such as /dev/null, is refused: the file that is written would take its place.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise _unwritable(path, "it is a folder or a device")
+    if not (os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)):
         raise _unwritable(path, "its folder does not exist or is not writable")
 
 
@@ -78,10 +81,11 @@ def _read_npz(path: Path) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: np.asarray(archive[name]) for name in archive.files}
-    except Exception:  # NumPy, zipfile and what they call raise whatever a damaged header leads them to
+    except Exception as error:  # what NumPy and zipfile raise depends on how a header is damaged
+        reason = error.strerror if isinstance(error, OSError) else None
         raise MpccError(
             "MPC-R030",
-            "the input file is missing, damaged or not an .npz archive of plain arrays",
+            f"the input file cannot be read: {reason or 'it is damaged or no .npz archive of plain arrays'}",
             where=str(path),
             remedy="write it with numpy.savez(path, name=array, ...)",
         ) from None

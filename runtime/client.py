@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +37,7 @@ from mpcc.runtime.store.sealing import StoreKey
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.address import Address
 from mpcc.runtime.transport.channel_errors import PeerError
-from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from mpcc.runtime.transport.tcp import connect as connect_to
 from mpcc.runtime.transport.tls import Credentials, Role, Security
 
@@ -124,7 +125,9 @@ class InferenceSession:
         self._store = store
         self._prepared = prepare(folder)
         self._open = contextlib.ExitStack()
-        self._open.callback(store.close)
+        self._closed = False
+        self._running = 0
+        self._lock = threading.Lock()
         self._last: SessionResult | None = None
         self.supply_error: MpccError | None = None
         self._supply = supply
@@ -132,6 +135,7 @@ class InferenceSession:
             self._open.enter_context(Keeper(folder, store, supply, water, self._supply_failed))
 
     def get_inputs(self) -> list[NodeArg]:
+        """Those that this party gives."""
         return [_node_arg(spec) for spec in self._folder.inputs]
 
     def get_outputs(self) -> list[NodeArg]:
@@ -151,7 +155,7 @@ class InferenceSession:
         """The outputs of these names, or all, for arrays by input name.
 
         Inputs are checked before a session is spent. Raises MPC-R031..R036 and MPC-R044 for them,
-        MPC-R038 for an unknown output, and what `ask` raises.
+        MPC-R038 for an unknown output, what `ask` raises, and ValueError after `close`.
         """
         names = [spec.name for spec in self._outputs]
         unknown = sorted(set(output_names or ()) - set(names))
@@ -164,17 +168,22 @@ class InferenceSession:
         inputs = {name: np.asarray(array) for name, array in input_feed.items()}
         check_inputs(inputs, self._folder.inputs, "input_feed")
         arrays = client_inputs(self._folder, inputs)
-        if self._supply is not None and not self._store.count_unused():
-            fill(self._folder, self._store, self._supply, 1, lambda done, total: None)
-        result = ask(
-            self._server, self._folder, self._store, self._prepared.execute, arrays, lambda done, total: None
-        )
+        with self._using_store() as store:
+            if self._supply is not None and not store.count_unused():
+                fill(self._folder, store, self._supply, 1, lambda done, total: None)
+            result = ask(
+                self._server, self._folder, store, self._prepared.execute, arrays, lambda done, total: None
+            )
         self._last = result
         return [result.outputs[name] for name in output_names or names]
 
     def close(self) -> None:
-        """Runs in other threads go on; the store is closed for new ones."""
+        """Runs in other threads go on, and the last to end closes the store; new ones are refused."""
         self._open.close()
+        with self._lock:
+            self._closed = True
+            if not self._running:
+                self._store.close()
 
     def __enter__(self) -> InferenceSession:
         return self
@@ -183,6 +192,20 @@ class InferenceSession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @contextlib.contextmanager
+    def _using_store(self) -> Iterator[Store]:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the session with the server is closed")
+            self._running += 1
+        try:
+            yield self._store
+        finally:
+            with self._lock:
+                self._running -= 1
+                if self._closed and not self._running:
+                    self._store.close()
 
     def _supply_failed(self, error: MpccError) -> None:
         self.supply_error = error
@@ -210,8 +233,13 @@ def connect(
     has `low_water` or fewer; what went wrong with that is `supply_error`.
 
     Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R051..R053, MPC-R072,
-    MPC-R085, MPC-S001..S005, MPC-S015..S018, and ValueError for an address that is none.
+    MPC-R085, MPC-S001..S005, MPC-S011, MPC-S015..S018, and ValueError for an address or a time that is none.
     """
+    where = Address.parse(address)
+    dealer_address = Address.parse(dealer) if dealer is not None else None
+    if not (0 < timeout <= LONGEST_TIMEOUT and session_seconds > 0):
+        raise ValueError(f"`timeout` is up to {LONGEST_TIMEOUT:g} seconds; both times are above 0")
+    water = Water(low_water, high_water)
     security = Security(None, insecure_plaintext)
     if tls is not None:
         credentials = Credentials.load(Path(tls))
@@ -219,14 +247,14 @@ def connect(
         security = Security(credentials)
     folder = load_folder_of_party(Path(program), 1)
     key = StoreKey.load(Path(store_key)) if store_key is not None else None
-    if dealer is None:
+    if dealer_address is None:
         opened = open_store_of(folder, Path(store), key)
         supply = None
     else:
         opened = open_or_create(folder, Path(store), key)
-        supply = Dealer(Address.parse(dealer), security, timeout)
-    server = Server(Address.parse(address), security, Limits(timeout, session_seconds))
-    return InferenceSession(server, folder, opened, supply, Water(low_water, high_water))
+        supply = Dealer(dealer_address, security, timeout)
+    server = Server(where, security, Limits(timeout, session_seconds))
+    return InferenceSession(server, folder, opened, supply, water)
 
 
 def _node_arg(spec: TensorSpec) -> NodeArg:

@@ -226,5 +226,6 @@ def _nothing_in_common(offered: int) -> MpccError:
     return MpccError(
         "MPC-S010",
         f"the two stores have no unused session in common ({offered} of party 1 were looked for)",
-        remedy="take STORE/party0 and STORE/party1 from one run of: mpcc deal PROG --sessions N -o STORE",
+        remedy="give both sides the same --dealer, or STORE/party0 and STORE/party1 of one run of: "
+        "mpcc deal PROG --sessions N -o STORE",
     )

@@ -95,10 +95,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST_NAME
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+    except OSError as error:
+        denied = isinstance(error, PermissionError)
         raise MpccError(
             "MPC-R020",
-            "there is no program here",
+            "the program must not be read: permission denied" if denied else "there is no program here",
             where=str(path),
             remedy="give the folder that mpcc compile wrote, or its party0 or party1",
         ) from None
@@ -174,6 +175,13 @@ def load_program_folder(folder: Path, *, whole: bool = True) -> ProgramFolder:
     """
     manifest = read_manifest(folder)
     where = folder / MANIFEST_NAME
+    if "party" in manifest:
+        raise MpccError(
+            "MPC-R021",
+            "this is the folder of one party, and that of the whole program is needed",
+            where=str(where),
+            remedy="give PROG; a dealer needs PROG/manifest.json and PROG/correlations.json only",
+        )
     files = _checked_files(folder, manifest, {}, None if whole else {CORRELATIONS_NAME})
     try:
         return ProgramFolder(
@@ -242,7 +250,8 @@ def _dtype(value: Any) -> str:
     named = isinstance(value, str) and value[:1].isalpha() and value.isalnum()
     if not named or np.dtype(value).kind not in "fiub":
         raise ValueError(f"{value!r} is no type of numbers")
-    return np.dtype(value).name
+    name: str = np.dtype(value).name
+    return name
 
 
 def _size(value: Any) -> int:

@@ -19,6 +19,11 @@ from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.ring import F64, I32, I64, decode, encode, encode_narrow
 
 Arrays = dict[str, np.ndarray]
+_REMEDY_FOR_NUMBERS = (
+    "check the inputs' unit, such as 0..1 or 0..255; if they are right, compile again with --calibrate on "
+    "inputs like these"
+)
+_REMEDY_FOR_MASKS = "check the attention mask and the ids: every row needs a position to attend to"
 
 
 class Sources:
@@ -103,8 +108,7 @@ def client_arrays(local_model: Path | None, local_outputs: list[dict[str, Any]],
                 diagnostics.add(
                     "MPC-R044",
                     f"'{entry['name']}', computed from the inputs, {problem}",
-                    remedy="check the attention mask and the ids: every row needs a position to attend to; "
-                    "compile again with --calibrate on inputs like these if they are right",
+                    remedy=_REMEDY_FOR_NUMBERS if entry["check"] == "none" else _REMEDY_FOR_MASKS,
                 )
     return arrays
 

@@ -31,7 +31,10 @@ from mpcc.compiler.text import size_of
     help="Run so many times; report the median.",
 )
 @click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that a party waits for the other."
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Of silence after which a party counts as lost.  [default: 30]",
 )
 def run_command(
     program: Path, input_path: Path, timeout: float | None, profile_path: Path | None, **options: Any

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from pathlib import Path
 from typing import Any
 
 import click
 
-from mpcc.runtime.commands.common import events_option, run_command
+from mpcc.runtime.commands.common import PATH, events_option, run_command
 from mpcc.runtime.events import Events
 
 _HOST_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.IGNORECASE)
@@ -38,7 +37,7 @@ class HostType(click.ParamType[str]):
     help="Write DIR/party0, DIR/party1 and DIR/dealer, each for --tls on the machine of its role, and "
     "DIR/authority, which signed them."
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR")
 @click.option(
     "--host",
     "hosts",
@@ -64,6 +63,7 @@ def _make(options: dict[str, Any], events: Events) -> None:
 
     folder, hosts = options["output"], options["hosts"]
     make_certificates(folder, hosts, options["days"])
+    days = "1 day" if options["days"] == 1 else f"{options['days']} days"
     events.tell(
         "certificates",
         f"for the server:  copy {folder / 'party0'} there, and run party 0 with --tls party0\n"
@@ -71,6 +71,6 @@ def _make(options: dict[str, Any], events: Events) -> None:
         f"for the dealer:  copy {folder / 'dealer'} there, and run mpcc dealer with --tls dealer\n"
         f"keep to yourself: {folder / 'authority'}, whose key can make a certificate for any role; "
         "remove it when no more are needed\n"
-        f"valid for {options['days']} days; the server and the dealer are reached at "
-        f"{', '.join([*hosts, 'localhost'])}",
+        f"valid for {days}; the server and the dealer are reached at "
+        f"{', '.join(dict.fromkeys([*hosts, 'localhost']))}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import threading
@@ -21,10 +22,11 @@ from mpcc.runtime.store.opening import open_or_create, open_store_of
 from mpcc.runtime.store.sealing import StoreKey
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.address import Address
-from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
+from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from mpcc.runtime.transport.tls import Credentials, Role, Security
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
+_START_AGAIN = "start it again; a session that had begun is used up"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -42,6 +44,20 @@ class AddressType(click.ParamType[Address]):
             self.fail(str(error), param, ctx)
 
 
+class SecondsType(click.FloatRange):
+    """A number of seconds in a range."""
+
+    name = "SECONDS"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):  # neither below the range nor above it
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+PATH = click.Path(path_type=Path, readable=False)  # what cannot be read has an error code
+
 events_option = click.option(
     "--events", is_flag=True, hidden=True, help="JSON lines on stdout; end when stdin closes."
 )
@@ -49,7 +65,7 @@ events_option = click.option(
 
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=SecondsType(0, LONGEST_TIMEOUT, min_open=True),
     default=DEFAULT_TIMEOUT,
     show_default=True,
     help="Seconds of silence after which the other side counts as lost.",
@@ -65,7 +81,7 @@ def security_options(command: Command) -> Command:
     )(command)
     return click.option(
         "--tls",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FOLDER",
         help="This side's certificate.pem and key.pem, and the authority.pem it trusts. Without it, only "
         "this machine is reached.",
@@ -100,13 +116,13 @@ def store_options(command: Command) -> Command:
     """--store and --store-key, read by `open_store`."""
     command = click.option(
         "--store-key",
-        type=click.Path(path_type=Path),
+        type=PATH,
         metavar="FILE",
         help="The key of a store that is encrypted: see mpcc store-key.",
     )(command)
     return click.option(
         "--store",
-        type=click.Path(path_type=Path),
+        type=PATH,
         required=True,
         metavar="FOLDER",
         help="This party's store of correlations.",
@@ -132,9 +148,10 @@ def run_command(
 ) -> int:
     """Parse the command line and act. Returns 0 on success, 2 for a wrong command line, 1 for other errors.
 
-    `command` only returns its options. SIGTERM and Ctrl-C end the action with MPC-R041, and no exception
-    leaves this function as a traceback.
+    `command` only returns its options. SIGTERM, Ctrl-C and the end of the terminal end the action with
+    MPC-R041, and no exception leaves this function as a traceback.
     """
+    command.context_settings["help_option_names"] = ["-h", "--help"]
     try:
         options = command.main(arguments, prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -143,6 +160,8 @@ def run_command(
     if not isinstance(options, dict):  # --help
         return SUCCESS
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     if options.pop("events"):
         threading.Thread(target=_end_with_parent, daemon=True).start()
         return _act(action, options, JsonEvents())
@@ -156,7 +175,7 @@ def _act(action: Callable[[dict[str, Any], Events], None], options: dict[str, An
     except MpccError as error:
         return _fail(events, error)
     except KeyboardInterrupt:
-        return _fail(events, MpccError("MPC-R041", "interrupted", remedy="start both parties again"))
+        return _fail(events, MpccError("MPC-R041", "interrupted", remedy=_START_AGAIN))
     except Exception as error:
         return _fail(events, internal_error(error))
     return SUCCESS

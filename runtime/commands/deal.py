@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
 
-from mpcc.runtime.commands.common import events_option, run_command
+from mpcc.runtime.commands.common import PATH, events_option, run_command
 from mpcc.runtime.events import Events
 from mpcc.runtime.store.sealing import StoreKey
 
 
 @click.command(help="Write STORE/party0 and STORE/party1, with the correlations of N sessions of PROG.")
-@click.argument("program", type=click.Path(path_type=Path), metavar="PROG")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="STORE")
+@click.argument("program", type=PATH, metavar="PROG")
+@click.option("-o", "--output", type=PATH, required=True, metavar="STORE")
 @click.option("--sessions", type=click.IntRange(min=1), required=True, metavar="N")
 @click.option(
     "--store-key0",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Encrypt STORE/party0 with this key, party 0's own: see mpcc store-key.",
 )
 @click.option(
     "--store-key1",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="FILE",
     help="Encrypt STORE/party1 with this key, party 1's own.",
 )

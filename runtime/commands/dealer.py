@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
 from typing import Any
 
 import click
 
 from mpcc.runtime.commands.common import (
+    PATH,
     AddressType,
     events_option,
     run_command,
@@ -18,16 +19,14 @@ from mpcc.runtime.commands.common import (
 from mpcc.runtime.events import Events
 from mpcc.runtime.transport.tls import Role
 
-_PATH = click.Path(path_type=Path)
-
 
 @click.command(help="Deal PROG's sessions to both parties as they ask for them, until interrupted.")
-@click.argument("program", type=_PATH, metavar="PROG")
+@click.argument("program", type=PATH, metavar="PROG")
 @click.option("--listen", type=AddressType(), required=True, help="Where the parties ask.")
 @click.option(
-    "--state", type=_PATH, required=True, metavar="FOLDER", help="What must outlive the process; secret."
+    "--state", type=PATH, required=True, metavar="FOLDER", help="What must outlive the process; secret."
 )
-@click.option("--store-key", type=_PATH, metavar="FILE", help="Encrypt the seeds in --state with this key.")
+@click.option("--store-key", type=PATH, metavar="FILE", help="Encrypt the seeds in --state with this key.")
 @click.option(
     "--sessions",
     type=click.IntRange(min=1),
@@ -59,6 +58,6 @@ def _serve(options: dict[str, Any], events: Events) -> None:
     state = DealerState(options["state"], folder.program_hash, folder.weights_sha256, key)
     with Listener(options["listen"], security(options, Role.DEALER, events)) as listener:
         events.tell("listening", f"listening on port {listener.port}", port=listener.port)
-        DealerServer(folder, operations, state, options["timeout"], options["sessions"], events).serve(
-            listener
-        )
+        server = DealerServer(folder, operations, state, options["timeout"], options["sessions"], events)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve(listener)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mpcc.runtime.arrays_file import describe
-from mpcc.runtime.commands.common import run_command
+from mpcc.runtime.commands.common import PATH, run_command
 from mpcc.runtime.commands.party import client_options, infer
 from mpcc.runtime.events import Events
 from mpcc.runtime.prepare import Prepare, prepared_program
 
 
 @click.command(help="Ask the server of a program: PROG/party1 on an input.")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="PROG/party1")
+@click.argument("folder", type=PATH, metavar="PROG/party1")
 @client_options
-@click.option("--output", type=click.Path(path_type=Path), help="Write the outputs by name (.npz), too.")
+@click.option("--output", type=PATH, help="Write the outputs by name (.npz), too.")
 def infer_command(**options: Any) -> dict[str, Any]:
     return options
 

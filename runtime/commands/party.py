@@ -15,6 +15,7 @@ from mpcc.runtime.arrays_file import Arrays, check_writable, read_inputs, write_
 from mpcc.runtime.client import Server, ask
 from mpcc.runtime.commands.common import (
     FAILURE,
+    PATH,
     AddressType,
     Command,
     events_option,
@@ -37,8 +38,7 @@ from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.tcp import Listener
 from mpcc.runtime.transport.tls import Role, Security
 
-_PATH = click.Path(path_type=Path)
-_report = click.option("--report", type=_PATH, help="Write this party's counters to a JSON file.")
+_report = click.option("--report", type=PATH, help="Write this party's counters to a JSON file.")
 _profile = click.option(
     "--profile", is_flag=True, hidden=True, help="With --report: the spans of the online phase, too."
 )
@@ -50,9 +50,9 @@ dealer_option = click.option(
 @click.command(help="Party 0, the server: holds the weights and serves one client. (Many: mpcc serve.)")
 @click.option("--listen", type=AddressType(), required=True, help="Where to wait for party 1.")
 @store_options
-@click.option("--weights", type=_PATH, help="The weights file, if it is not in the folder.")
-@click.option("--input", type=_PATH, help="This party's inputs by name (.npz), if the program has any.")
-@click.option("--output", type=_PATH, help="Where to write outputs revealed to this party (.npz).")
+@click.option("--weights", type=PATH, help="The weights file, if it is not in the folder.")
+@click.option("--input", type=PATH, help="This party's inputs by name (.npz), if the program has any.")
+@click.option("--output", type=PATH, help="Where to write outputs revealed to this party (.npz).")
 @security_options
 @timeout_option
 @_report
@@ -68,7 +68,7 @@ def client_options(command: Command) -> Command:
         (
             click.option("--connect", type=AddressType(), required=True, help="Where party 0 listens."),
             store_options,
-            click.option("--input", type=_PATH, required=True, help="Inputs by name (.npz)."),
+            click.option("--input", type=PATH, required=True, help="Inputs by name (.npz)."),
             security_options,
             dealer_option,
             timeout_option,
@@ -83,7 +83,7 @@ def client_options(command: Command) -> Command:
 
 @click.command(help="Party 1, the client: holds the input and gets the output.")
 @client_options
-@click.option("--output", type=_PATH, required=True, help="Where to write the outputs (.npz).")
+@click.option("--output", type=PATH, required=True, help="Where to write the outputs (.npz).")
 def _client_command(**options: Any) -> dict[str, Any]:
     return options
 

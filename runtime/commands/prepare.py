@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
 from typing import Any
 
 import click
 
-from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.commands.common import (
+    PATH,
     AddressType,
     events_option,
     open_or_create_store,
@@ -23,7 +23,7 @@ from mpcc.runtime.transport.tls import Role
 
 
 @click.command(help="Fill a party's store from a dealer: ahead of time, or (--keep) as long as this runs.")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="PROG/partyN")
+@click.argument("folder", type=PATH, metavar="PROG/partyN")
 @click.option("--dealer", type=AddressType(), required=True, help="Where `mpcc dealer` listens.")
 @click.option(
     "--sessions",
@@ -62,22 +62,18 @@ def _prepare(options: dict[str, Any], events: Events) -> None:
     from mpcc.runtime.program_folder import load_party_folder
 
     folder = load_party_folder(options["folder"])
+    secured = security(options, Role.of_party(folder.party), events)
+    water = Water(options["low_water"], options["sessions"]) if options["keep"] else None
     store = open_or_create_store(options, folder)
-    dealer = Dealer(
-        options["dealer"], security(options, Role.of_party(folder.party), events), options["timeout"]
-    )
-    if options["keep"]:
-        if options["low_water"] >= options["sessions"]:
-            raise MpccError(
-                "MPC-R072",
-                "--low-water is not below --sessions",
-                remedy="with --keep, --sessions is what the store is filled up to",
-            )
-        water = Water(options["low_water"], options["sessions"])
-        with Keeper(folder, store, dealer, water, events.failed) as keeper:
+    dealer = Dealer(options["dealer"], secured, options["timeout"])
+    if water:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            Keeper(folder, store, dealer, water, events.failed) as keeper,
+        ):
             events.tell("keeping", f"keeping the store of party {folder.party} supplied; Ctrl-C ends it")
             keeper.join()
-    if folder.party == 0:
+    elif folder.party == 0:
         collect(folder, store, dealer)
     else:
         fill(

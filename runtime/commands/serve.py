@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from pathlib import Path
 from typing import Any
 
 import click
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.commands.common import (
+    PATH,
     AddressType,
+    SecondsType,
     events_option,
     open_or_create_store,
     open_store,
@@ -27,9 +28,9 @@ from mpcc.runtime.events import Events
 from mpcc.runtime.handshake import Limits
 from mpcc.runtime.prepare import Prepare, prepared_program
 from mpcc.runtime.program_folder import PartyFolder, load_folder_of_party
+from mpcc.runtime.transport.stream import LONGEST_TIMEOUT
 from mpcc.runtime.transport.tls import Role
 
-_PATH = click.Path(path_type=Path)
 _UNITS = {"": 0, "K": 10, "M": 20, "G": 30}
 
 
@@ -48,13 +49,13 @@ class BytesType(click.ParamType[int]):
 
 
 @click.command(help="Serve PROG/party0 to many clients, until SIGTERM or Ctrl-C.")
-@click.argument("folder", type=_PATH, metavar="PROG/party0")
+@click.argument("folder", type=PATH, metavar="PROG/party0")
 @click.option("--listen", type=AddressType(), required=True, help="Where to wait for clients.")
 @store_options
 @dealer_option
 @security_options
-@click.option("--weights", type=_PATH, help="The weights file, if it is not in the folder.")
-@click.option("--input", type=_PATH, help="This party's inputs by name (.npz), the same for every session.")
+@click.option("--weights", type=PATH, help="The weights file, if it is not in the folder.")
+@click.option("--input", type=PATH, help="This party's inputs by name (.npz), the same for every session.")
 @click.option(
     "--sessions", type=click.IntRange(min=1), default=4, show_default=True, help="Serve so many at once."
 )
@@ -68,13 +69,13 @@ class BytesType(click.ParamType[int]):
 )
 @click.option(
     "--session-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=SecondsType(0, min_open=True),
     default=math.inf,
     help="End a session that takes longer.  [default: no limit]",
 )
 @click.option(
     "--grace",
-    type=click.FloatRange(0),
+    type=SecondsType(0, LONGEST_TIMEOUT),
     default=30.0,
     show_default=True,
     help="Seconds that running sessions have to end when the server is stopped.",
@@ -84,7 +85,7 @@ class BytesType(click.ParamType[int]):
     type=AddressType(),
     help="Answer /healthz and /metrics (Prometheus) here; `:9000` is this machine alone.",
 )
-@click.option("--log", type=_PATH, metavar="FILE", help="Append JSON lines here; else they go to stderr.")
+@click.option("--log", type=PATH, metavar="FILE", help="Append JSON lines here; else they go to stderr.")
 @timeout_option
 @events_option
 def serve_command(**options: Any) -> dict[str, Any]:
@@ -125,7 +126,7 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
             server = Server(served, listener, limits, sessions, options["queue"], log)
             if options["dealer"]:
                 dealer = Dealer(options["dealer"], secured, options["timeout"])
-                stack.enter_context(Keeper(folder, store, dealer, Water(0, 0), events.failed))
+                stack.enter_context(Keeper(folder, store, dealer, Water(0, 1), events.failed))
             if options["status"]:
                 status = stack.enter_context(StatusServer(options["status"], server.health, server.metrics))
                 log.info("status", port=status.port)

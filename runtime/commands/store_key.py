@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from mpcc.runtime.commands.common import events_option, run_command
+from mpcc.runtime.commands.common import PATH, events_option, run_command
 from mpcc.runtime.events import Events
 from mpcc.runtime.store.sealing import StoreKey
 
 
 @click.command(help="Write a new key for one party's store: 32 random bytes that only you may read.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("-o", "--output", type=PATH, required=True, metavar="FILE")
 @events_option
 def store_key_command(**options: Any) -> dict[str, Any]:
     return options

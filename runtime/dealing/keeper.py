@@ -24,6 +24,15 @@ class Water:
     low: int
     high: int
 
+    def __post_init__(self) -> None:
+        """Raises MPC-R072."""
+        if self.low >= self.high:
+            raise MpccError(
+                "MPC-R072",
+                f"the store would be filled at {self.low} sessions up to {self.high}",
+                remedy="--low-water must be below --sessions; in Python, low_water below high_water",
+            )
+
 
 class Keeper:
     """A thread that keeps a store supplied while the block runs; a lost dealer is tried again for ever.

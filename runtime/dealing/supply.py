@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -45,6 +46,22 @@ class Dealer:
             raise
         return channel
 
+    @contextlib.contextmanager
+    def channel(self, folder: PartyFolder) -> Iterator[StreamChannel]:
+        """The same for a block, at whose end the party has what it wanted. Errors say where they arose."""
+        try:
+            channel = self.connect(folder)
+            try:
+                yield channel
+                _send(channel, Request.END)
+                channel.finish()
+            except BaseException as error:
+                channel.abort(error.code if isinstance(error, MpccError) else "MPC-R041")
+                raise
+        except MpccError as error:
+            error.where = error.where or f"the dealer, {self.address}"
+            raise
+
 
 def fill(
     folder: PartyFolder,
@@ -65,7 +82,6 @@ def fill(
         return
     sizes = list(piece_sizes(drawing_operations(folder)))
     done, total = 0, missing * sum(sizes)
-    channel = dealer.connect(folder)
 
     def pieces() -> Iterator[memoryview]:
         nonlocal done
@@ -75,7 +91,7 @@ def fill(
             done += size
             progress(done, total)
 
-    try:
+    with dealer.channel(folder) as channel:
         for _ in range(missing):
             if stopped():
                 break
@@ -84,11 +100,6 @@ def fill(
             batch, session_id, seed = _split(head, BATCH_BYTES, SESSION_ID_BYTES, SEED_BYTES)
             store.add_batch(batch, None)
             store.add(batch, session_id, seed, pieces())
-        _send(channel, Request.END)
-        channel.finish()
-    except BaseException as error:
-        channel.abort(error.code if isinstance(error, MpccError) else "MPC-R041")
-        raise
 
 
 def collect(
@@ -100,8 +111,7 @@ def collect(
     asked several times in the time after which silence counts as a lost connection. Raises as `fill`.
     """
     new = 0
-    channel = dealer.connect(folder)
-    try:
+    with dealer.channel(folder) as channel:
         head = bytes(channel.exchange(b"", BATCH_BYTES + SEED_BYTES))
         batch, mask_seed = _split(head, BATCH_BYTES, SEED_BYTES)
         store.add_batch(batch, mask_seed)
@@ -116,11 +126,6 @@ def collect(
                 new += store.add(batch, session_id, seed, []) is not None
             if not (count or stopped):
                 break
-        _send(channel, Request.END)
-        channel.finish()
-    except BaseException as error:
-        channel.abort(error.code if isinstance(error, MpccError) else "MPC-R041")
-        raise
     return new
 
 

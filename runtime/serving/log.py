@@ -52,7 +52,7 @@ class LogEvents:
         """Not logged."""
 
     def failed(self, error: MpccError) -> None:
-        self._log.warning("failed", code=error.code, message=error.message)
+        self._log.warning("failed", code=error.code, message=error.message, where=error.where)
 
 
 class _Lines:

@@ -29,7 +29,10 @@ from mpcc.runtime.atomic_file import sync_folder
 from mpcc.runtime.store.sealing import SALT_BYTES, Damaged, Sealing, StoreKey
 
 INDEX_NAME = "index.sqlite"
-DEAL_AGAIN = "deal new sessions for this program: mpcc deal PROG --sessions N -o STORE"
+DEAL_AGAIN = (
+    "get new sessions for this program: from a dealer with --dealer or mpcc prepare, or by "
+    "mpcc deal PROG --sessions N -o STORE, which writes STORE/party0 and STORE/party1"
+)
 _PRAGMAS = {
     "application_id": 0x6D706363,  # "mpcc"
     "user_version": 3,  # of the format, that of the sessions' files included
@@ -90,8 +93,15 @@ class Index:
         """Opens and checks it, row by row. Raises MPC-S001, MPC-S002, MPC-S016..S018."""
         self._path = folder / INDEX_NAME
         self._lock = threading.RLock()
-        if not self._path.is_file():
+        if not os.path.isfile(self._path):
             raise _no_store(self._path)
+        if not os.access(self._path, os.R_OK | os.W_OK):  # SQLite would open it for reading only
+            raise MpccError(
+                "MPC-S011",
+                "the store's index cannot be read and written: permission denied",
+                where=str(self._path),
+                remedy="run as the user whose store it is",
+            )
         with _coded(self._path):
             self._database = _connect(self._path)
             try:

@@ -35,6 +35,7 @@ from mpcc.runtime.transport.tls import Peer
 from mpcc.runtime.transport.tls_errors import ConnectionFailed
 
 DEFAULT_TIMEOUT = 30.0  # seconds without a byte from, or to, the other party
+LONGEST_TIMEOUT = 604_800.0  # a week; some system calls take no more than 24 days
 SLOWEST_RATE = 50_000.0  # bytes/s; bounds the time of one message from a peer that trickles it
 ABORT_LINGER = 1.0  # seconds an aborting party waits for the other to read why
 FRAME_BYTES = 1 << 16

@@ -13,12 +13,16 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.transport.address import Address
 from mpcc.runtime.transport.connection import PlainConnection, TlsConnection
 from mpcc.runtime.transport.stream import StreamChannel
-from mpcc.runtime.transport.tls import Credentials, Role, Security, peer_of
+from mpcc.runtime.transport.tls import Credentials, Role, Security, read_certificate
 from mpcc.runtime.transport.tls_errors import handshake_failure, no_tls, wrong_role
 
 RETRY_SECONDS = 0.05
 BACKLOG = 128  # connections that the system completes before they are accepted
 _TLS_HANDSHAKE = 0x16  # the first byte of every TLS client
+_WHO_LISTENS = {  # and how it is started
+    Role.PARTY0: ("the other party", "party 0"),
+    Role.DEALER: ("the dealer", "mpcc dealer"),
+}
 
 
 class ListenerClosed(Exception):
@@ -156,11 +160,12 @@ def connect(address: Address, timeout: float, security: Security, expected: Role
         except (OSError, ValueError) as error:
             name_unknown = isinstance(error, socket.gaierror | ValueError)
             if name_unknown or time.monotonic() + RETRY_SECONDS >= deadline:
+                who, start = _WHO_LISTENS[expected]
                 raise MpccError(
                     "MPC-R003",
-                    f"cannot reach the other party at {address}: {_cause(error) or 'no answer'}"
+                    f"cannot reach {who} at {address}: {_cause(error) or 'no answer'}"
                     + ("" if name_unknown else f" (tried for {timeout:g} s)"),
-                    remedy="start party 0 with --listen first, and check host, port and firewall",
+                    remedy=f"start {start} with --listen first, and check host, port and firewall",
                 ) from None
         time.sleep(RETRY_SECONDS)
     if security.tls is None:
@@ -206,7 +211,7 @@ def _secured(
     channel = StreamChannel(tls, timeout)
     channel.own = credentials.own
     try:
-        channel.peer = peer_of(x509.load_der_x509_certificate(tls.certificate()))
+        _, channel.peer = read_certificate(x509.load_der_x509_certificate, tls.certificate())
         if channel.peer.role not in expected:
             raise ValueError(
                 f"it is that of {channel.peer.role}, and {' or '.join(sorted(expected))} was expected"
@@ -242,4 +247,7 @@ def _tuned(connection: socket.socket) -> socket.socket:
 
 
 def _cause(error: Exception) -> str | None:
-    return "not a valid host name" if isinstance(error, ValueError) else getattr(error, "strerror", None)
+    if isinstance(error, ValueError):
+        return "not a valid host name"
+    reason: str | None = getattr(error, "strerror", None)
+    return reason and reason.partition(" (while")[0]  # Python adds the address, as a tuple

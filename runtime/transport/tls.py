@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -53,21 +55,19 @@ class Credentials:
         from cryptography import x509
 
         for name in (CERTIFICATE_NAME, KEY_NAME, AUTHORITY_NAME):
-            if not (folder / name).is_file():
+            if not os.path.isfile(folder / name):  # also where the folder must not be read
                 raise _unusable(folder / name, "there is no such file")
         _check_permissions(folder / KEY_NAME)
         path = folder / CERTIFICATE_NAME
         try:
-            certificate = x509.load_pem_x509_certificate(path.read_bytes())
-            own = peer_of(certificate)
+            certificate, own = read_certificate(x509.load_pem_x509_certificate, path.read_bytes())
         except (OSError, ValueError) as error:
             raise _unusable(path, str(error)) from None
-        now = datetime.now(UTC)
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise _unusable(
-                path,
-                f"it is valid from {certificate.not_valid_before_utc} to {certificate.not_valid_after_utc}",
-            )
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not begin <= datetime.now(UTC) <= end:
+            state = "has expired" if end < datetime.now(UTC) else "is not valid yet"
+            span = f"valid from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+            raise _unusable(path, f"it {state}: it is {span}")
         return Credentials(own, *(make_context(folder, side) for side in SIDES))
 
     def require(self, role: Role) -> None:
@@ -93,6 +93,17 @@ class Security:
     @property
     def needs_loopback(self) -> bool:
         return not (self.tls or self.insecure_plaintext)
+
+
+def read_certificate(load: Callable[[bytes], Certificate], data: bytes) -> tuple[Certificate, Peer]:
+    """A certificate, read by one of the library's functions, and whom it stands for. Raises ValueError."""
+    try:
+        certificate = load(data)
+        return certificate, peer_of(certificate)
+    except ValueError:
+        raise
+    except Exception as error:  # what the library cannot read has classes without a common base
+        raise ValueError(str(error)) from error
 
 
 def peer_of(certificate: Certificate) -> Peer:

@@ -1,6 +1,6 @@
 """ONNX's node tests pointed at mpcc.backend, and the record of what they give.
 
-    python -m tests.backend.node_tests [PROCESSES]      writes the record and the tables of docs/onnx_backend.md
+python -m tests.backend.node_tests [PROCESSES]      writes the record and the tables of docs/onnx_backend.md
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import unittest
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -50,17 +49,17 @@ def cases() -> dict[str, TestCase]:
     """All node tests of the installed onnx, by name."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they overflow on purpose
-        found = {case.name: case for case in load_model_tests(kind="node")}
-    gc.collect()
-    gc.freeze()  # each compilation collects garbage, which these are not
-    return found
+        return {case.name: case for case in load_model_tests(kind="node")}
 
 
 @cache
 def _suite() -> type[unittest.TestCase]:
     tolerances = {n: {"rtol": RELATIVE, "atol": ABSOLUTE * FACTORS.get(n, 1)} for n in cases()}
-    runner = BackendTest(mpcc.backend, __name__, test_kwargs=tolerances)
-    return runner.test_cases["OnnxBackendNodeModelTest"]
+    runner = BackendTest(mpcc.backend.MpccBackend, __name__, test_kwargs=tolerances)
+    suite = runner.test_cases["OnnxBackendNodeModelTest"]
+    gc.collect()
+    gc.freeze()  # each compilation collects garbage, which the tests' arrays and models are not
+    return suite
 
 
 def outcome(name: str) -> str | None:
@@ -80,8 +79,10 @@ def _plain(message: str) -> str:
 
 
 def operation(name: str) -> str:
-    """The operation that a test is of; `_expanded` ones have the operations that its definition consists of."""
-    (node,) = cases()[re.sub(r"_expanded(_ver\d+)?$", "", name)].model.graph.node
+    """The operation that a test is of; `_expanded` ones consist of the operations of its definition."""
+    model = cases()[re.sub(r"_expanded(_ver\d+)?$", "", name)].model
+    assert model is not None
+    (node,) = model.graph.node
     return f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type)
 
 
@@ -104,8 +105,67 @@ def recorded() -> dict[str, str | None]:
 
 
 def with_tables(page: str) -> str:
-    """The page with its tables written anew from the record."""
-    for title, text in (("operations", _operations_table()), ("reasons", _reasons_table())):
-        marks = rf"(<!-- {title} -->\n).*(<!-- end of {title} -->)"
-        page = re.sub(marks, lambda m, text=text: f"{m[1]}\n{text}\n\n{m[2]}", page, flags=re.DOTALL)
+    """The page with what follows from the record written anew."""
+    passed, refused = _by_operation()
+    others = {op: tests for op, tests in refused.items() if op not in passed}
+    parts = {
+        "operations": _operations(passed, refused),
+        "refused": _reasons({op: tests for op, tests in refused.items() if op in passed}),
+        "others": _reasons(others),
+    }
+    for title, text in parts.items():
+        marks = rf"(<!-- {title} -->\n).*?(<!-- end of {title} -->)"
+        page, count = re.subn(marks, lambda m: f"{m[1]}\n{text}\n\n{m[2]}", page, flags=re.S)  # noqa: B023
+        assert count == 1
     return page
+
+
+def _operations(passed: dict[str, list[str]], refused: dict[str, dict[str, set[str]]]) -> str:
+    """How many tests of an operation pass, and how many of its definition written out."""
+    rows = []
+    for op, names in sorted(passed.items()):
+        expanded = sum("_expanded" in name for name in names)
+        rows.append((op, len(names) - expanded, expanded, len(refused.get(op, ()))))
+    return table(("operation", "passed", "passed, written out", "refused"), rows)
+
+
+def _reasons(refused: dict[str, dict[str, set[str]]]) -> str:
+    """Operations by why their tests are refused; a test may have several reasons."""
+    counts = Counter((reason, op) for op, tests in refused.items() for rs in tests.values() for reason in rs)
+    operations = defaultdict[str, list[str]](list)
+    for (reason, op), count in sorted(counts.items()):
+        operations[reason].append(f"{op} {count}")
+    return "\n".join(f"- {reason}: {', '.join(ops)}" for reason, ops in sorted(operations.items()))
+
+
+def _by_operation() -> tuple[dict[str, list[str]], dict[str, dict[str, set[str]]]]:
+    """Tests that pass, and reasons by test, both by operation."""
+    passed, refused = defaultdict[str, list[str]](list), defaultdict[str, dict[str, set[str]]](dict)
+    for name, reason in recorded().items():
+        op = operation(name)
+        if reason is None:
+            passed[op].append(name)
+        else:
+            refused[op][name] = {_short(op, part) for part in reason.split("; MPC-")}
+    return passed, refused
+
+
+def _short(op: str, reason: str) -> str:
+    """A reason without its code, without the type of an operand, and without the operation where that is the
+    one refused.
+    """
+    text = re.sub(r"^(MPC-)?[A-Z]\d{3}: ", "", reason)
+    text = re.sub(r"^(in|out)put \.\.\. is (?!a )\w+$", r"an \1put of this type", text)
+    text = re.sub(r"^operation (\S+) is not supported( here)?: ", r"\1: ", text)
+    return text.removeprefix(f"{op}: ")
+
+
+def main(processes: int) -> None:
+    with ProcessPoolExecutor(processes) as pool:
+        outcomes = dict(zip(cases(), pool.map(outcome, cases(), chunksize=8), strict=True))
+    RECORD.write_text(record(outcomes), encoding="utf-8")
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)

@@ -62,6 +62,7 @@ class Machines:
         for service in self._services:
             service.terminate()
             service.communicate(timeout=60)
+            assert service.returncode == 0, service.args
 
     def _start(self, machine: str, arguments: list[str]) -> None:
         service = subprocess.Popen(arguments, cwd=self._scratch / machine, stderr=subprocess.PIPE, text=True)

@@ -126,6 +126,12 @@ def test_outputs_are_whole_or_absent(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["y.npz"]
 
 
+def test_a_device_is_not_replaced() -> None:
+    with pytest.raises(MpccError) as caught:
+        check_writable(Path("/dev/null"))
+    assert caught.value.code == "MPC-R037"
+
+
 def test_unwritable_outputs(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "no/such/folder/y.npz"):
         for action in (check_writable, lambda path: write_outputs(path, {})):

@@ -157,8 +157,45 @@ def test_wrong_arguments(program: Path, address: str, tmp_path: Path) -> None:
         assert caught.value.code == code
 
 
+@pytest.mark.parametrize(
+    ("address", "times"),
+    [
+        ("server", {}),
+        (":7000", {"timeout": 0.0}),
+        (":7000", {"timeout": float("nan")}),
+        (":7000", {"timeout": 1e10}),
+        (":7000", {"session": -1.0}),
+    ],
+)
+def test_no_address_and_no_time(program: Path, address: str, times: dict[str, float]) -> None:
+    folders = program / "program/party1", program / "store/party1"
+    with pytest.raises(ValueError, match=r"HOST:PORT|seconds"):
+        mpcc.connect(
+            address, *folders, timeout=times.get("timeout", 1.0), session_seconds=times.get("session", 1.0)
+        )
+
+
+def test_low_water_above_high_water(program: Path, tmp_path: Path) -> None:
+    with pytest.raises(mpcc.MpccError) as caught:
+        mpcc.connect(
+            ":7000", program / "program/party1", tmp_path / "s", dealer=":7100", low_water=4, high_water=4
+        )
+    assert caught.value.code == "MPC-R072"
+    assert not (tmp_path / "s").exists()
+
+
+def test_closed_while_another_thread_runs(session: InferenceSession) -> None:
+    with ThreadPoolExecutor(1) as pool, session._using_store() as store:
+        pool.submit(session.close).result(10)
+        assert store.count_unused() >= 0
+    with pytest.raises(ValueError, match="closed"):
+        session.run(None, feed())
+    session.close()
+
+
 def test_importing_mpcc_is_light() -> None:
     script = "import sys, mpcc; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
     with pytest.raises(AttributeError):
-        _ = mpcc.nothing
+        _ = mpcc.nothing  # type: ignore[attr-defined]
+    assert set(mpcc.__all__) <= set(dir(mpcc))

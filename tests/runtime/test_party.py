@@ -53,7 +53,7 @@ def test_the_client_may_start_first(parties: Parties) -> None:
     assert again.end()[0] == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_server(parties: Parties, number: signal.Signals) -> None:
     server, _ = parties.serve()
     server.process.send_signal(number)
@@ -67,6 +67,8 @@ def test_an_interrupted_server(parties: Parties, number: signal.Signals) -> None
         (0, ["--listen", "nowhere", "--store", "s"]),
         (0, ["--listen", ":99999", "--store", "s"]),
         (0, ["--listen", ":7000", "--store", "s", "--timeout", "0"]),
+        (0, ["--listen", ":7000", "--store", "s", "--timeout", "nan"]),
+        (0, ["--listen", ":7000", "--store", "s", "--timeout", "1e10"]),
         (0, ["--connect", ":7000", "--store", "s"]),
         (1, ["--listen", ":7000", "--store", "s"]),
         (1, ["--connect", ":7000", "--store", "s", "--input", "x.npz"]),

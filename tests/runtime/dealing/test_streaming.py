@@ -231,6 +231,8 @@ def test_strangers_do_not_disturb(running: Running) -> None:
 def test_a_busy_dealer_says_so(running: Running) -> None:
     with running.listening() as dealer:
         idle = [dealer.connect(running.folders[1]) for _ in range(2)]
+        for channel in idle:
+            fill_from(channel)
         try:
             with pytest.raises(MpccError) as caught:
                 fill_quietly(running, dealer, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -195,6 +196,7 @@ def test_only_encrypted_sessions_lie_elsewhere(tmp_path: Path, url: str) -> None
 
 def test_descriptors_are_given_back(tmp_path: Path, url: str) -> None:
     store = filled(tmp_path / "store", url)
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     session = store.take(IDS[0])
     del session
