@@ -68,6 +68,7 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
             )
         except BaseException as error:
             failures.append(error)
+            channel.close()  # the other party must not wait for this one
 
     with tempfile.TemporaryDirectory(prefix="mpcc-verify-") as name:
         store = Path(name) / "store"

@@ -106,7 +106,8 @@ class Division:
         given = {name: arrays[name] for name, who in self.holders.items() if who is Holder.CLIENT}
         for name, who in self.holders.items():
             if who is Holder.BOTH:
-                part = arrays[name] - self.server[_server_part(name)]
+                with np.errstate(invalid="ignore"):  # infinite values are refused later, by name
+                    part = arrays[name] - self.server[_server_part(name)]
                 given[_client_part(name)] = np.asarray(part, dtype=arrays[name].dtype)
         return given
 

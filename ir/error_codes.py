@@ -109,7 +109,7 @@ ERROR_CODES: dict[str, str] = {
     # R: transport
     "MPC-R001": "the listening address cannot be bound: the port is in use or not allowed",
     "MPC-R002": "the other party did not connect in time",
-    "MPC-R003": "the other party's address could not be reached in time",
+    "MPC-R003": "the address of the other party, or of the dealer, could not be reached in time",
     "MPC-R004": "the other party closed the connection before the end",
     "MPC-R005": "the other party did not answer in time",
     "MPC-R006": "a message from the other party is malformed or has the wrong length",

@@ -31,7 +31,10 @@ function figure(curve) {
     lines: [{ className: "dealt", ys: errors.map((e) => Math.max(e, floor / 10)) }],
   });
   const met = xs.map((_, i) => i).filter((i) => inside(xs[i]) && xs[i] >= curve.calibrated[0] && xs[i] <= curve.calibrated[1]);
-  if (met.length) show(met.reduce((worst, i) => errors[i] > errors[worst] ? i : worst), "Largest error in calibration, ");
+  if (met.length) {
+    const largest = met.reduce((worst, i) => errors[i] > errors[worst] ? i : worst);
+    show(largest, errors[largest] > 0 ? "Largest error in calibration, " : "Exact in calibration; at ");
+  }
   return element;
 }
 function drawCard(card) {

@@ -58,7 +58,7 @@ function plot(host, spec) {
     }
     const shown = spec.x.ticks || ticks({ ...spec.x, most: Math.max(2, Math.floor(across / 52)) });
     const labels = shown.map((tick) => {
-      const text = spec.x.name ? spec.x.name(tick) : number(tick), half = text.length * 3.4;
+      const text = spec.x.name ? spec.x.name(tick) : number(tick), half = text.length * 3.9;
       return { tick, text, half, middle: Math.min(width - half, Math.max(PLOT.left + (spec.x.name ? half : 0), x(tick))) };
     });
     const last = labels[labels.length - 1]; // is there in any case; others where there is room

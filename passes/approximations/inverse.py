@@ -129,6 +129,6 @@ SEGMENTS = PowerSegments(
     function="power",
     domain=(0.0, float("inf")),
     error=3.8e-5,
-    source="protocols.md 10; own fit",
+    source="own fit: quadratics by octave",
     steps=8,
 )

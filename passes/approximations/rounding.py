@@ -18,7 +18,6 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
 from numpy.polynomial.polynomial import polyval
 
 from mpcc.passes.approximations.functions import Array
@@ -90,17 +89,27 @@ class PolynomialFormat:
 
 @lru_cache(maxsize=256)
 def _below_monic(power: int, parts: tuple[tuple[float, float], ...]) -> Array:
-    """Coefficients of x^power minus the monic Chebyshev polynomial of that degree, [segments, power]."""
-    return np.array([_below_monic_on(power, left, right) for left, right in parts])
+    """Coefficients of x^power minus the monic Chebyshev polynomial of that degree, [segments, power]; zeros
+    for an empty segment.
+
+    By Clenshaw's recurrence, with x taken from the segment to [-1, 1].
+    """
+    left, right = np.array(parts).T[:, :, None]
+    width = np.where(left < right, right - left, 1.0)
+    offset, slope = (-right - left) / width, 2.0 / width
+    lower = np.zeros((len(parts), power + 1))
+    upper = lower + np.eye(1, power + 1)
+    for _ in range(power - 1):
+        lower, upper = -upper, lower + _times(upper, 2.0 * offset, 2.0 * slope)
+    polynomial = lower + _times(upper, offset, slope)
+    return np.asarray(np.where(left < right, -polynomial[:, :power] / polynomial[:, power:], 0.0))
 
 
-@lru_cache(maxsize=1 << 12)
-def _below_monic_on(power: int, left: float, right: float) -> Array:
-    """Zeros for an empty segment."""
-    if not left < right:
-        return np.zeros(power)
-    polynomial = Chebyshev.basis(power, domain=[left, right]).convert(kind=Polynomial)
-    return np.asarray(-polynomial.coef[:power] / polynomial.coef[power])
+def _times(polynomials: Array, offset: Array, slope: Array) -> Array:
+    """By offset + slope x; the highest power is 0."""
+    product: Array = polynomials * offset
+    product[:, 1:] += polynomials[:, :-1] * slope
+    return product
 
 
 def linear_ends(piecewise: Piecewise) -> tuple[Piecewise, tuple[float, ...]]:

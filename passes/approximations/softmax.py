@@ -132,5 +132,5 @@ EXACT = ExactSoftmax(
     function="softmax",
     domain=UNBOUNDED,
     error=1e-4,
-    source="protocols.md 9",
+    source="own: exp over the sum of its row",
 )

@@ -16,6 +16,7 @@ from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tls import Role
 
 _PARTY_OF = {Role.PARTY0: 0, Role.PARTY1: 1}
+_LONGEST_WAIT = 1.0  # seconds until party 0 is told that there is nothing new: its timeout may be short
 
 
 def busy(why: str) -> MpccError:
@@ -63,7 +64,7 @@ class DealerService:
                 remedy="give each party the certificate of its own role",
             )
         if party == 0:
-            self._deliver(channel, silence_seconds / 3)
+            self._deliver(channel, min(silence_seconds / 3, _LONGEST_WAIT))
         elif self._slots.acquire(timeout=silence_seconds / 3):
             try:
                 self._stream(channel)

@@ -108,7 +108,7 @@ def collect(
     """Party 0: take its part of the sessions that party 1 has been given; returns how many were new.
 
     Without `stopped` it returns when there is none left; with it, it goes on until that is true, which is
-    asked several times in the time after which silence counts as a lost connection. Raises as `fill`.
+    asked about every second. Raises as `fill`.
     """
     new = 0
     with dealer.channel(folder) as channel:

@@ -15,6 +15,7 @@ from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 
 FRESH_SECONDS = 0.7
+pytestmark = pytest.mark.filterwarnings("ignore")  # libraries warn of what they are given here
 
 
 @pytest.fixture(scope="module", params=list(TARGETS))

@@ -188,6 +188,15 @@ def test_a_keeper_fills_the_store_again(running: Running, party: int) -> None:
     assert failures == []
 
 
+def test_a_keeper_of_party_0_is_not_kept_waiting_beyond_its_timeout(running: Running) -> None:
+    failures: list[MpccError] = []
+    with running.listening() as dealer:
+        impatient = Dealer(dealer.address, PLAIN, 1.5)
+        with Keeper(running.folders[0], running.stores[0], impatient, Water(0, 1), failures.append):
+            time.sleep(1.8)
+    assert failures == []
+
+
 def test_a_keeper_outlives_its_dealer(running: Running) -> None:
     failures: list[str] = []
     with running.listening() as dealer:

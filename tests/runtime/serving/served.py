@@ -111,11 +111,11 @@ class Served:
         self._clients.append(client)
         return client
 
-    def status(self, path: str) -> tuple[int, str]:
+    def status(self, path: str, method: str = "GET") -> tuple[int, str]:
         """HTTP status and text of the status endpoint."""
         url = f"http://127.0.0.1:{self.wait_for('status')['port']}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=BAR) as answer:
+            with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=BAR) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -198,6 +198,7 @@ def test_a_server_goes_on_with_the_same_store(served: Served) -> None:
         assert np.array_equal(ask(served.client()), EXPECTED)
         assert served.metric("mpcc_correlations_unused") == left
         assert served.status("/healthz") == (200, "ok\n")
+        assert served.status("/healthz", "HEAD") == (200, "")
         assert served.status("/")[0] == 404
         served.signal()
         assert served.end()[0] == 0
