@@ -1,4 +1,4 @@
-"""Range checks (protocols.md 14): one bit a layer, whether a value left the range that protocols count on.
+"""Range checks: one bit a layer, whether a value left the range that protocols count on.
 
 Each value that a lowering relies on, and each operand of a truncation, is compared with both ends of its
 range, before it is narrowed. Low bits are dropped first, for free: a range is 32 to 64 units wide on each

@@ -3,7 +3,7 @@ its correlations.
 
 A token names the pair of weights and mask: it is a hash of the mask's seed, which has 128 bits party 1 does
 not know. Party 1 answers whether it holds the differences of that token; only if not, they are sent
-(protocols.md 1: once a loaded model). F is uniform to party 1, as B is, and a batch's mask is bound to one
+(docs/protocols/linear.md). F is uniform to party 1, as B is, and a batch's mask is bound to one
 version of the weights.
 """
 

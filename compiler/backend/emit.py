@@ -1,4 +1,4 @@
-"""Writes the program folder (design.md 6): both party programs, weights, correlations, dumps, manifests."""
+"""Writes the program folder: both party programs, weights, correlations, dumps, manifests."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Cost:
     operations: tuple[OperationCost, ...]
 
     def report(self) -> dict[str, Any]:
-        """The `predicted` entry of a run's report (design.md 10)."""
+        """The `predicted` entry of a run's report."""
         return {
             "rounds": self.rounds,
             "bytes": {

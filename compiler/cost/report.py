@@ -48,7 +48,7 @@ class Prediction:
         return self.network_seconds + self.compute_seconds
 
     def report(self) -> dict[str, Any]:
-        """The part of a run's `predicted` entry (design.md 10) that is an estimate, and for which network."""
+        """The part of a run's `predicted` entry that is an estimate, and for which network."""
         return {
             "seconds": {"offline": round(self.offline_seconds, 3), "online": round(self.seconds, 3)},
             "network": str(self.network),

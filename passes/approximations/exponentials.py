@@ -12,7 +12,7 @@ from mpcc.passes.approximations.functions import Array
 
 @dataclass(frozen=True, kw_only=True)
 class ExponentialProtocol(Approximation):
-    """exp of an opened argument times a dealt exp of the mask (protocols.md 8); 0 below `clip`."""
+    """exp of an opened argument times a dealt exp of the mask; 0 below `clip`."""
 
     clip: float
 

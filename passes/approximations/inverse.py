@@ -30,7 +30,7 @@ class InversePower(Approximation):
 
 @dataclass(frozen=True, kw_only=True)
 class PowerSegments(InversePower):
-    """`steps` thresholds an octave scale x to [1, 2^(1/steps)), a quadratic there (protocols.md 10).
+    """`steps` thresholds an octave scale x to [1, 2^(1/steps)), a quadratic there.
 
     `error` is that of the fit, with coefficients and table as they are rounded for ten octaves; the bound of
     an instance counts all other roundings too, and wider ranges have less room for fraction bits.

@@ -19,7 +19,7 @@ from mpcc.passes.approximations.functions import Array
 class Series:
     """sum_j amplitudes[j] cos(2 pi (harmonics[j] x / period - phases[j])); phases in turns, a sine's is 1/4.
 
-    protocols.md 7.
+    docs/protocols/sine_series.md.
     """
 
     period: float

@@ -1,7 +1,7 @@
 """Piecewise x^-1, x^-1/2, x^1/2: thresholds in geometric steps, a quadratic on the normalised argument.
 
 q in [low, high] is scaled to z = q m_i in [1, 2^(1/steps)) by the selected m_i; x^p = P(z - 1) m_i^-p.
-protocols.md 10. Everything is held as the integers that will be used, and the stated error counts them.
+Everything is held as the integers that will be used, and the stated error counts them.
 """
 
 from __future__ import annotations

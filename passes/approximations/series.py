@@ -1,4 +1,4 @@
-"""Own fits of sine series (protocols.md 7): the fewest harmonics, for these are dealt, that keep an error.
+"""Own fits of sine series: the fewest harmonics, for these are dealt, that keep an error.
 
 f(x) ~ constant + slope x + sum_m A_m cos(2 pi (m x / P - phase_m)). Three choices make a series short:
 

@@ -1,4 +1,4 @@
-"""How a mixture of experts is computed: the lowerings of protocols.md 13, with their details."""
+"""How a mixture of experts is computed: the lowerings of docs/mixture_of_experts.md, with their details."""
 
 from __future__ import annotations
 

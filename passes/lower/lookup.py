@@ -1,4 +1,4 @@
-"""Lowering of tables: the one-hot vector of a secret index times a public table (protocols.md 11)."""
+"""Lowering of tables: the one-hot vector of a secret index times a public table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lowering of segmented polynomials: select, then compute (protocols.md 6).
+"""Lowering of segmented polynomials: select, then compute (docs/protocols/segmented_polynomial.md).
 
 All thresholds are compared in one batch; the bits select the coefficients of one polynomial in z, and from
 the fourth power on in z and w = z^2. The slopes of linear end segments are selected apart: their arguments

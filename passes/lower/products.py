@@ -201,10 +201,9 @@ def times_public(context: Context, x: Value, constant: np.ndarray, extent: Range
         excess = bits_for(extent, ring_of(x).fraction + fraction) - WIDE_BITS
         spare = ring_of(x).fraction - product_fraction(context, x)
         x = context.at_fraction(x, ring_of(x).fraction - max(0, min(excess, spare)))
-    while fraction > 0 and np.array_equal(
-        np.rint(constant * 2.0 ** (fraction - 1)), constant * 2.0 ** (fraction - 1)
-    ):
-        fraction -= 1
+    doubled = np.asarray(constant, np.float64) * 2.0**fraction  # float16 has no room for it
+    while fraction > 0 and np.array_equal(np.rint(doubled / 2), doubled / 2):
+        fraction, doubled = fraction - 1, doubled / 2
     return context.emit("mul_public", x, context.public(constant, max(0, fraction)), extent=extent)
 
 

@@ -1,4 +1,4 @@
-"""Lowering of sine series (protocols.md 7), alone or chosen by the segment of the argument.
+"""Lowering of sine series (docs/protocols/sine_series.md), alone or chosen by the segment of the argument.
 
 A published period that is no power of two becomes one by scaling the argument with a public factor. With
 segments, the series and the comparisons of the argument run in the same ticks; then one product selects.

@@ -9,7 +9,7 @@ from mpcc.runtime.kernels.twin_arrays import U64, check, low_mask, to_plane, wor
 def compare_leaves(
     opened: U64, onehots: U64, sign_share: U64, thresholds: U64, bits: int, width: int, party: int
 ) -> U64:
-    """The local half of comparing x with public thresholds, from one opening (protocols.md section 4).
+    """The local half of comparing x with public thresholds, from one opening (docs/protocols/less_than.md).
 
     The public `opened`[n] and the secret a with x = opened + a mod 2^bits. `onehots`[L,n]: XOR share of the
     one-hot word (2^width bits, width <= 6) of each `width`-bit block of the low bits-1 bits of a, lowest

@@ -27,7 +27,7 @@ def unpack_add(x: U64, data: U8, bits: int) -> U64:
 
 
 def truncate_open(share: U64, own: U64, ring: int, party: int) -> U8:
-    """The message of a truncation, one bit an element (protocols.md section 3).
+    """The message of a truncation, one bit an element (docs/protocols/truncate.md).
 
     y = share (+ 2^(ring-2) at party 0) mod 2^ring; the bit is 1 - msb(y), xor the lowest bit of `own`.
     `share` and `own` are uint64[n], `ring` is 2 to 64.

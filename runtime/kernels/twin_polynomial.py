@@ -26,7 +26,7 @@ def segmented_polynomial(
     party: int,
 ) -> U64:
     """Shares uint64[count] of the sum over a, b of z^a w^b (c_0ab + sum over t of c_tab b_t), mod 2^ring
-    (protocols.md section 6).
+    (docs/protocols/segmented_polynomial.md).
 
     `z` and `w`: public openings E of masked values with |z| < 2^(z_bits - 2), mod 2^z_bits; w does not count
     where its degree B is 0. `bits`[T, ..], 0 or 1 (the lowest bit counts): the opened d_t of

@@ -1,4 +1,4 @@
-"""Comparison of a masked value with public thresholds on the bits that matter (protocols.md 4).
+"""Comparison of a masked value with public thresholds on the bits that matter (docs/protocols/less_than.md).
 
 x = E + a mod 2^j with E opened before, by an operation that may serve others, too. For a threshold t, the
 sign bit of x - t is msb(E - t) xor msb(a) xor the carry out of the low j - 1 bits, [a_low > v] with v public.

@@ -226,7 +226,7 @@ class MatMulPublic(PublicFactor):
 
 @implements("shift")
 class Shift(ProtocolClass):
-    """Free truncation into the narrower ring (protocols.md 3): floor of each party's own share.
+    """Free truncation into the narrower ring (docs/protocols/truncate.md): floor of each party's own share.
 
     The result differs from x / 2^bits by less than one unit: party 0 adds 2^bits - 1 first, so multiples of
     2^bits stay exact and the rounding is stochastic and unbiased.

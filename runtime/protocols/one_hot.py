@@ -1,4 +1,4 @@
-"""Arithmetic one-hot of a secret index, by rotating a dealt one-hot (protocols.md 11).
+"""Arithmetic one-hot of a secret index, by rotating a dealt one-hot (docs/protocols/one_hot.md).
 
 The dealer shares one_hot(rho); delta = i - rho mod 2^j is opened and each party rotates its share, by the
 powers of two in delta: a mask decides whether each counts, so no address depends on a run. Opened: i - rho,

@@ -1,4 +1,4 @@
-"""Openings under a fresh mask, and the reveal of an output (protocols.md 1, 2 and 15).
+"""Openings under a fresh mask, and the reveal of an output (docs/protocols/openings.md).
 
 What is opened is x - a mod 2^bits (or b xor rho) for a mask that is uniform and used for this opening only:
 the opened value is uniform whatever x is.

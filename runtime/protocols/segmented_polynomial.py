@@ -1,4 +1,4 @@
-"""Segmented polynomials: coefficients selected by masked bits, one polynomial evaluated (protocols.md 6).
+"""Segmented polynomials: coefficients selected by masked bits, one polynomial evaluated.
 
 The bits give each power's coefficient; masked_polynomial expands the whole into public coefficients times
 dealt atoms. Source: SecMoE (AAAI 2026) for select-then-compute.

@@ -1,4 +1,4 @@
-"""Sine series: a smooth function of one variable in one tick, without a comparison (protocols.md 7).
+"""Sine series: a smooth function of one variable in one tick, without a comparison.
 
 t uniform mod 2^j, delta = x - t mod 2^j opened; cos(m x - p) = cos(m delta - p) cos(m t) - sin(m delta - p)
 sin(m t) with the dealer's shares of cos(m t) and sin(m t). The public factors are integers from an integer

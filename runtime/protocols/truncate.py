@@ -1,4 +1,4 @@
-"""Faithful truncation for two bits, into a ring of any width (protocols.md 3).
+"""Faithful truncation for two bits, into a ring of any width (docs/protocols/truncate.md).
 
 x' = x + 2^(k-2) >= 0 has the one-sided wrap w = msb(y0) or msb(y1) over its shares, and 1 - w is a product
 of two private bits. Each party opens its bit under its own dealt bit (alpha, beta); shares of alpha beta

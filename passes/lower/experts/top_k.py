@@ -2,7 +2,7 @@
 best.
 
 One opening a logit serves all its comparisons. i comes before j if x_i > x_j, or if they are equal and i < j,
-so that ranks are a permutation; a one-hot of each rank says which logit has it. Sources: protocols.md 12;
+so that ranks are a permutation; a one-hot of each rank says which logit has it. Source:
 GShard (ICLR 2021) for the groups of a router, here of one token's logits.
 """
 

@@ -1,4 +1,4 @@
-"""exp(x - c) over its row sum, with the maximum or the mean as c, and any exponential (protocols.md 9)."""
+"""exp(x - c) over its row sum, with the maximum or the mean as c, and any exponential."""
 
 from __future__ import annotations
 

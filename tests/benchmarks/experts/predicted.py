@@ -71,7 +71,7 @@ class Mixture:
 
 
 def weights_bytes(tokens: int, width: int, hidden: int) -> int:
-    """One way, of selecting a chosen expert's two matrices for every token (protocols.md 13): with a dealer
+    """One way, of selecting a chosen expert's two matrices for every token: with a dealer
     each of their 2dh elements is opened by both parties for each token, however many experts there are.
     """
     return tokens * 2 * width * hidden * RING_BITS // 8

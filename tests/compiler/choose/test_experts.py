@@ -198,7 +198,7 @@ def test_twelve_layers_of_128_experts_are_priced_at_once() -> None:
 
 
 def test_a_switch_layer_costs_what_the_protocols_promise() -> None:
-    """protocols.md 13: E = 8 at most 20 MB and 0.45 of `all`, E = 128 at most 0.35 of it."""
+    """docs/mixture_of_experts.md: E = 8 at most 20 MB and 0.45 of `all`, E = 128 at most 0.35 of it."""
     for experts, part in ((8, 0.45), (128, 0.35)):
         found = options(chosen(experts=experts, **SWITCH))
         best = min(found.values(), key=lambda option: option.price.bytes)
