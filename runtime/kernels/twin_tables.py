@@ -16,7 +16,7 @@ def sine_series(
     shift: int,
     bits: int,
 ) -> U64:
-    """Share of sum_m b_m cos(2 pi (m x - phase_m) / 2^j), x = delta + t mod 2^j:
+    """Share of sum_m b_m cos(2 pi (m x - phase_m) / 2^j), x = delta + t mod 2^j.
 
     `delta`[n] is public. `shares`[2M, n]: this party's shares mod 2^bits of cos(2 pi m t / 2^j) for each of
     the M `harmonics` m, then of the sines. `waves`[2^(p-2)], 2 <= p <= j: a quarter of the cosine's and of
