@@ -67,14 +67,17 @@ class MpccBackend(Backend):
         device: str = "CPU",
         *,
         holders: Mapping[str, Holder] | None = None,
+        approximations: Mapping[str, str] | None = None,
         **kwargs: Any,
     ) -> PreparedModel:
         """Ready to run. `holders` says who holds an input, by name; `usual_holders` decides for the others.
+        `approximations` are by function what `mpcc compile --approximate` takes.
 
         Nothing is compiled yet: that takes inputs. Other arguments are those of ONNX's test runner.
         """
         super().prepare(model, device)
-        return PreparedModel(_in_supported_opset(model), {**usual_holders(model), **(holders or {})})
+        divided = {**usual_holders(model), **(holders or {})}
+        return PreparedModel(_in_supported_opset(model), divided, approximations or {})
 
     @classmethod
     def run_node(
@@ -94,8 +97,10 @@ class MpccBackend(Backend):
 class PreparedModel(BackendRep):
     """A model and, after the first run, its program."""
 
-    def __init__(self, model: onnx.ModelProto, holders: Mapping[str, Holder]) -> None:
-        self._model, self._holders = model, holders
+    def __init__(
+        self, model: onnx.ModelProto, holders: Mapping[str, Holder], approximations: Mapping[str, str]
+    ) -> None:
+        self._model, self._holders, self._approximations = model, holders, approximations
         self._program: _Program | None = None
 
     def run(self, inputs: Any, **kwargs: Any) -> tuple[np.ndarray, ...]:
@@ -106,7 +111,8 @@ class PreparedModel(BackendRep):
         """
         arrays = self._by_name(inputs)
         if self._program is None or not self._program.holds_on(arrays):
-            self._program = _Program.compile(divide(self._model, arrays, self._holders), arrays)
+            division = divide(self._model, arrays, self._holders)
+            self._program = _Program.compile(division, arrays, self._approximations)
         return self._program.run(arrays)
 
     def _by_name(self, inputs: Any) -> Arrays:
@@ -128,13 +134,14 @@ class _Program:
     compiled: Compiled
 
     @classmethod
-    def compile(cls, division: Division, arrays: Arrays) -> _Program:
+    def compile(cls, division: Division, arrays: Arrays, approximations: Mapping[str, str]) -> _Program:
         folder = tempfile.TemporaryDirectory(prefix="mpcc-backend-")
         model, program = cls._paths(folder)
         try:
             onnx.save(division.model, model)
             samples = [division.of_client(arrays)]
-            compiled = compile_model(Request(model, program, samples=samples), lambda line: None)
+            request = Request(model, program, samples=samples, approximations=dict(approximations))
+            compiled = compile_model(request, lambda line: None)
             _check_secret(compiled.imported.program)
         except MpccError as error:
             if error.code == DEFECT:
