@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -82,15 +83,22 @@ def ask(
     pause = _FIRST_PAUSE
     while True:
         store.require_unused()
-        begun: list[bytes] = []
+        spent: list[bool] = []
         try:
             channel = connect_to(server.address, server.limits.silence_seconds, server.security, Role.PARTY0)
             result = run_session(
-                folder, channel, store, executor, arrays, progress, server.limits, begun.append
+                folder,
+                channel,
+                store,
+                executor,
+                arrays,
+                progress,
+                server.limits,
+                taken=partial(spent.append, True),
             )
         except MpccError as error:
             code = error.peer_code if isinstance(error, PeerError) else error.code
-            if code not in _LATER or begun:
+            if code not in _LATER or spent:
                 raise
             if time.monotonic() + pause > deadline:
                 raise MpccError(

@@ -17,6 +17,7 @@ import hmac
 import math
 import secrets
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mpcc.ir.diagnostics import MpccError
@@ -75,11 +76,17 @@ class _Transcript:
         return self._hash.digest()
 
 
-def agree(channel: StreamChannel, folder: PartyFolder, store: Store, limits: Limits) -> Agreement:
+def agree(
+    channel: StreamChannel,
+    folder: PartyFolder,
+    store: Store,
+    limits: Limits,
+    taken: Callable[[], None] = lambda: None,
+) -> Agreement:
     """The handshake, on a fresh channel: from here on it keeps the limits agreed on.
 
-    The session is taken from the store and the caller closes it. Raises MPC-R004..R008, R010..R014, MPC-S010
-    on both sides, and what `Store.take` raises.
+    The session is taken from the store, at which `taken` is called, and the caller closes it.
+    Raises MPC-R004..R008, R010..R014, MPC-S010 on both sides, and what `Store.take` raises.
     """
     transcript = _Transcript()
     agreed = _greet(channel, folder, limits, transcript)
@@ -89,6 +96,7 @@ def agree(channel: StreamChannel, folder: PartyFolder, store: Store, limits: Lim
     else:
         with store.offering():
             session = _offer(channel, store, transcript)
+    taken()
     try:
         transcript.add(*_fingerprints(channel, folder.party))
         session_id = _confirm(channel, transcript.digest())

@@ -80,14 +80,16 @@ def run_session(
     progress: Progress,
     limits: Limits,
     agreed: Callable[[bytes], None] = lambda session_id: None,
+    taken: Callable[[], None] = lambda: None,
 ) -> SessionResult:
-    """Run one session over a fresh channel, within the limits, and close it. `agreed` is called with its id.
+    """Run one session over a fresh channel, within the limits, and close it. `taken` is called when it has
+    its correlations, `agreed` with its id when it begins.
 
     On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R014,
     MPC-S006..S010, what the executor raises, and MPC-R042 for an exception that is not an MpccError.
     """
     try:
-        agreement = agree(channel, folder, store, limits)
+        agreement = agree(channel, folder, store, limits, taken)
         agreed(agreement.session_id)
         with contextlib.closing(agreement.session) as session:
             result = executor(channel, session, inputs, progress)
