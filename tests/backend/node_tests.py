@@ -34,8 +34,9 @@ ABSOLUTE, RELATIVE = 8 * 2.0**-13, 1e-3
 # x tanh(softplus(x)) for |x| up to 10: the last factor multiplies the error of the others.
 FACTORS = {"test_mish": 10, "test_mish_expanded": 10}
 
-# What the compiler mostly takes: trying all others two hundred times takes a minute.
+# What the compiler mostly takes: trying the others in two hundred norms and softmaxes takes a minute.
 APPROXIMATIONS = {"softmax": "exact", "power": "segments"}
+CHOSEN = ("test_softmax_large_number",)  # scores of 2e4 are too far for the exact form's secret maximum
 
 # Names, operands' names, shapes and values differ between tests that are refused for the same reason.
 _DETAILS = (
@@ -61,7 +62,7 @@ def _suite() -> type[unittest.TestCase]:
         name: {
             "rtol": RELATIVE,
             "atol": ABSOLUTE * FACTORS.get(name, 1),
-            "approximations": APPROXIMATIONS,
+            "approximations": {} if name in CHOSEN else APPROXIMATIONS,
         }
         for name in cases()
     }

@@ -136,6 +136,18 @@ def test_what_cannot_be_compiled_is_refused_with_every_reason() -> None:
     assert [e.code for e in refused.value.errors] == ["MPC-F021", "MPC-F021"]
 
 
+def test_approximations_are_those_asked_for() -> None:
+    model = build("(float[2,4] x) => (float[2,4] y)", "y = Gelu(x)", 20)
+    x = 4 * weight(2, 4)
+    exact, replaced = (
+        mpcc.backend.run_model(model, [x], approximations={"gelu": n})[0] for n in ("puma", "quad")
+    )
+    np.testing.assert_allclose(replaced, 0.125 * x**2 + 0.25 * x + 0.5, atol=UNITS)
+    assert np.abs(exact - replaced).max() > 0.1
+    with pytest.raises(Refused, match="MPC-P02"):
+        mpcc.backend.run_model(model, [x], approximations={"gelu": "none"})
+
+
 def test_inputs_that_are_missing_are_named() -> None:
     with pytest.raises(MpccError, match="y") as error:
         mpcc.backend.run_model(SUM, [weight(2, 4)])

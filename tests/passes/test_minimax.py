@@ -61,6 +61,15 @@ def test_the_stated_error_holds_everywhere_and_is_no_larger_than_asked(function:
     assert [math.isinf(end) for end in fitted.domain] == saturated
 
 
+def evaluation_noise(piecewise: Piecewise, low: float, high: float) -> float:
+    """How far float64 may be off when a row is evaluated by Horner's rule: 2 degree units of 2^-53 of the sum
+    of its terms' magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, section 5.1).
+    """
+    x = max(abs(low), abs(high))
+    terms = [sum(abs(c) * x**power for power, c in enumerate(row)) for row in piecewise.rows]
+    return float(2 * max(map(len, piecewise.rows)) * 2.0**-53 * max(terms))
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     st.sampled_from(sorted(RANGES)),
@@ -83,7 +92,9 @@ def test_bounds_hold_on_any_range(
     except ValueError as error:
         assert any(reason in str(error) for reason in ("do not reach", "no room", "too short"))  # noqa: PT017
         return
-    assert largest_error(fitted, low, high) <= fitted.error <= 10.0**error_log10
+    found = largest_error(fitted, low, high)
+    assert found <= fitted.error + evaluation_noise(fitted, low, high)
+    assert fitted.error <= 10.0**error_log10
     assert fitted.covers(low, high)
     assert len(fitted.thresholds) <= 24
     assert fitted.degree <= degree

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -124,6 +125,11 @@ class Served:
         """Its value, 0 where there is none yet."""
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.status("/metrics")[1], re.M)
         return float(found[1]) if found else 0.0
+
+    def threads(self) -> int:
+        """Of the server's process."""
+        assert self._process
+        return len(os.listdir(f"/proc/{self._process.pid}/task"))
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         assert self._process
