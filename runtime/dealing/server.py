@@ -68,9 +68,8 @@ class DealerServer:
 
     def _refused(self, error: MpccError, address: str) -> None:
         with self._telling, contextlib.suppress(OSError):
-            self._events.failed(
-                MpccError(error.code, error.message, remedy=error.remedy, where=error.where or address)
-            )
+            error.where = error.where or address
+            self._events.failed(error)
 
     def _dealt(self, length: int) -> None:
         with self._telling:

@@ -15,7 +15,6 @@ from mpcc.runtime.store.session_file import SEED_BYTES, SESSION_ID_BYTES
 from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tls import Role
 
-_PARTY_OF = {Role.PARTY0: 0, Role.PARTY1: 1}
 _LONGEST_WAIT = 1.0  # seconds until party 0 is told that there is nothing new: its timeout may be short
 
 
@@ -50,14 +49,14 @@ class DealerService:
         self._dealt = dealt
         self._slots = threading.BoundedSemaphore(sessions)
 
-    def serve(self, channel: StreamChannel, silence_seconds: float) -> int:
-        """Serve the party at the other end until it says that it is done; returns which party it was.
+    def serve(self, channel: StreamChannel, silence_seconds: float) -> None:
+        """Serve the party at the other end until it says that it is done.
 
         Its certificate decides who it is, where there is one: party 0's seeds are for party 0 alone. Raises
         MPC-R004..R012, MPC-R070, MPC-R071, MPC-R073, MPC-S004, MPC-S011; the caller aborts the channel.
         """
         party = introduce(channel, DEALER, *self._program)
-        if channel.peer is not None and _PARTY_OF.get(channel.peer.role) != party:
+        if channel.peer is not None and channel.peer.role is not Role.of_party(party):
             raise MpccError(
                 "MPC-R071",
                 f"a certificate of {channel.peer.role} was shown by one that says it is party {party}",
@@ -73,7 +72,6 @@ class DealerService:
         else:
             raise busy("it deals to as many clients as it may")
         channel.finish()
-        return party
 
     def _stream(self, channel: StreamChannel) -> None:
         """Party 1: whole sessions, one after the other, as fast as it stores them."""

@@ -12,7 +12,6 @@ from mpcc.runtime.dealing.wire import (
     COUNT,
     MOST_AT_ONCE,
     Request,
-    drawing_operations,
     introduce,
     piece_sizes,
 )
@@ -80,7 +79,7 @@ def fill(
     missing = sessions - store.count_unused()
     if missing <= 0:
         return
-    sizes = list(piece_sizes(drawing_operations(folder)))
+    sizes = piece_sizes(folder.program_text, str(folder.path))
     done, total = 0, missing * sum(sizes)
 
     def pieces() -> Iterator[memoryview]:

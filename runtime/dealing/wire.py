@@ -13,16 +13,14 @@ party 0  first gets batch and weight-mask seed; then sends NOW, WAIT or END. To 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from enum import IntEnum
+from functools import lru_cache
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
-from mpcc.ir.program import Operation
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.slots import Role
 from mpcc.runtime.handshake import PROTOCOL_VERSION, check_version
-from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel
@@ -76,14 +74,12 @@ def introduce(channel: StreamChannel, who: int, program_hash: str, weights_sha25
     return int(other)
 
 
-def piece_sizes(operations: list[Operation]) -> Iterator[int]:
-    """Bytes of each piece of party 1's corrections, in order."""
-    for operation in plan.correlated(operations):
-        for slot in protocols[operation.kind].slots(operation):
-            if slot.role is Role.DERIVED:
-                yield slot.correction_bytes
-
-
-def drawing_operations(folder: PartyFolder) -> list[Operation]:
-    """The operations of a party's program, as the dealer's plan has them."""
-    return plan.link(parse(folder.program_text, str(folder.path)))
+@lru_cache(maxsize=4)  # a store that is kept supplied is filled again and again
+def piece_sizes(program_text: str, where: str) -> tuple[int, ...]:
+    """Bytes of each piece of the corrections of party 1's program, in order. Raises MPC-I0.., at `where`."""
+    return tuple(
+        slot.correction_bytes
+        for operation in plan.correlated(plan.link(parse(program_text, where)))
+        for slot in protocols[operation.kind].slots(operation)
+        if slot.role is Role.DERIVED
+    )
