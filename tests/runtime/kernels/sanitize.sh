@@ -13,9 +13,10 @@ cmake -S "$root" -B "$build" -DMPCC_SANITIZE=address,undefined -DPython_EXECUTAB
 cmake --build "$build" --parallel
 rm -rf "$build/install"
 cmake --install "$build" --prefix "$build/install"
-cp -R "$root/ir" "$package/"
-cp "$root/runtime/__init__.py" "$package/runtime/"
-cp "$root"/runtime/kernels/*.py "$package/runtime/kernels/"
+# The Python of both rooms, but not a library that was built into the source tree: it would replace this one.
+for room in ir runtime; do
+    (cd "$root" && find "$room" -name '*.py' -exec cp --parents -t "$package" {} +)
+done
 
 # Leaks are not looked for: the interpreter itself leaves memory behind. The C++ library comes first because the
 # sanitizer looks up its exception functions when it starts.
