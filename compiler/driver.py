@@ -30,6 +30,7 @@ from mpcc.compiler.frontend.apart import weights_apart
 from mpcc.compiler.frontend.check import check_against_onnxruntime
 from mpcc.compiler.frontend.imported import Imported
 from mpcc.compiler.samples import split_samples
+from mpcc.ir.correlation_source import CorrelationSource, source_attributes
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Program
 from mpcc.ir.types import Range
@@ -63,6 +64,7 @@ class Request:
     approximations: dict[str, str] = field(default_factory=dict)  # by function, above the preset
     max_error: float | None = None
     experts: ExpertsRequest = field(default_factory=ExpertsRequest)
+    correlations: CorrelationSource = CorrelationSource.DEALER
 
 
 def compile_model(request: Request, tell: Tell, progress: Progress = lambda done, total: None) -> Compiled:
@@ -74,6 +76,7 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     wanted = uses(request.preset, request.approximations)
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
+    imported.program.attributes.update(source_attributes(request.correlations))
     gc.collect()  # the model's graph refers to itself: it would stay, with a copy of the weights
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     given = Calibration.from_json(request.ranges.read_text(encoding="utf-8")) if request.ranges else None
@@ -178,7 +181,7 @@ def _options(request: Request) -> dict[str, Any]:
         "dims": request.dims,
         "owners": request.owners,
         "reveals": request.reveals,
-        "correlations": "dealer",
+        "correlations": str(request.correlations),
         "formats": vars(request.formats),
         "preset": request.preset,
         "approximations": {f: Path(name).name for f, name in request.approximations.items()},

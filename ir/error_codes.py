@@ -10,7 +10,6 @@ ERROR_CODES: dict[str, str] = {
     # C: the command line
     "MPC-C001": "an option has a value that is not among its choices",
     "MPC-C002": "an option belongs to a part that this version or the model does not have",
-    "MPC-C003": "the correlation source is not in this version",
     "MPC-C010": "the output folder exists and is not empty",
     "MPC-C011": "the program folder cannot be written",
     "MPC-C012": "the compiled program's error is larger than --max-error",
@@ -170,6 +169,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R083": "a program that gives party 0 outputs is to be served to many clients",
     "MPC-R084": "the server's log cannot be written",
     "MPC-R085": "the program folder is that of the other party",
+    # R: two-party correlations
+    "MPC-R090": "the other party's part of the base oblivious transfers is not valid",
     # S: correlation stores
     "MPC-S001": "the store is missing or is not a store",
     "MPC-S002": "the store's index is not readable",

@@ -30,9 +30,13 @@ class Alone:
         self._source = source
         self._producers = source.producers()
 
+    def _program(self, name: str) -> Program:
+        """An empty one, with the correlations of the whole."""
+        return Program(name, Stage.TENSOR, attributes=dict(self._source.attributes))
+
     def operation(self, node: Node, arrays: Arrays) -> Program:
         """The node only, on operands of the shapes of `arrays`."""
-        program, made = Program(f"{node.kind} alone", Stage.TENSOR), dict[Value, Value]()
+        program, made = self._program(f"{node.kind} alone"), dict[Value, Value]()
         for value in node.operands:
             self._operand(program, made, value, arrays.get(value.name))
         return self._with_node(program, made, node)
@@ -46,7 +50,7 @@ class Alone:
 
     def around(self, node: Node) -> Program:
         """What reads the node's result, on a result that costs nothing."""
-        program, made = Program("around", Stage.TENSOR), dict[Value, Value]()
+        program, made = self._program("around"), dict[Value, Value]()
         self._operand(program, made, node.site, None)
         program.outputs[OUTPUT] = made[node.site]
         return self._with_reader(program, node)
@@ -55,7 +59,7 @@ class Alone:
         """What yields the argument, and as much as is revealed of it, on an argument that costs nothing."""
         argument = node.operation.operands[0]
         program, made = self._before(node)
-        free, there = Program("argument", Stage.TENSOR), dict[Value, Value]()
+        free, there = self._program("argument"), dict[Value, Value]()
         self._operand(free, there, argument, None)
         program.outputs[OUTPUT], free.outputs[OUTPUT] = made[argument], there[argument]
         return program, free
@@ -66,7 +70,7 @@ class Alone:
         return producer if producer.kind == "linear" and _secret(producer.operands[0]) else None
 
     def _before(self, node: Node) -> tuple[Program, dict[Value, Value]]:
-        program, made = Program(f"{node.kind} in place", Stage.TENSOR), dict[Value, Value]()
+        program, made = self._program(f"{node.kind} in place"), dict[Value, Value]()
         layer = self.layer_before(node)
         for value in node.operands:
             if layer is None or value is not layer.result:

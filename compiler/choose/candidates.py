@@ -6,19 +6,23 @@ from dataclasses import replace
 
 from mpcc.compiler.choose.nodes import Node
 from mpcc.compiler.choose.uses import NAMED, Uses
+from mpcc.ir.correlation_source import CorrelationSource
 from mpcc.ir.types import Range
 from mpcc.passes.approximations import candidates as fits
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.catalogue import DEFAULTS, bundled, candidates
 from mpcc.passes.approximations.inverse import InversePower
-from mpcc.passes.approximations.softmax import EXACT
+from mpcc.passes.approximations.softmax import CENTRES, EXACT
 
 FITTED = (*NAMED, "reciprocal", "rsqrt")
+DEALT_CENTRES = ("max", "mean")  # a tournament takes more rounds and online bytes, and saves what is dealt
 WORST = 0.5  # stated error: a worse one may only be asked for, or it would serve where a good one is refused
 Candidate = Approximation | None  # None: what lowering takes on its own
 
 
-def candidates_of(node: Node, extent: Range | None, safety: float, uses: Uses) -> list[Candidate]:
+def candidates_of(
+    node: Node, extent: Range | None, safety: float, uses: Uses, source: CorrelationSource
+) -> list[Candidate]:
     """In the order of preference between equals. Whether one fits the node's range, its lowering says.
 
     `extent` is the calibrated range of a function's argument, widened by `safety`.
@@ -35,11 +39,12 @@ def candidates_of(node: Node, extent: Range | None, safety: float, uses: Uses) -
     published = [
         a for a in candidates(node.kind) if not a.changes_model and a not in DEFAULTS and a.error < WORST
     ]
-    return [None, *own, *published, *(_softmaxes() if node.kind == "softmax" else ())]
+    return [None, *own, *published, *(_softmaxes(source) if node.kind == "softmax" else ())]
 
 
-def _softmaxes() -> list[Approximation]:
+def _softmaxes(source: CorrelationSource) -> list[Approximation]:
     """The exact softmax with other reciprocals, centres, and places of the division."""
+    centres = CENTRES if source is CorrelationSource.TWO_PARTY else DEALT_CENTRES
     return [
         replace(
             EXACT,
@@ -48,7 +53,7 @@ def _softmaxes() -> list[Approximation]:
             reciprocal=reciprocal,
             divide_first=first,
         )
-        for centre in ("max", "mean")
+        for centre in centres
         for reciprocal in bundled("power")
         if isinstance(reciprocal, InversePower)
         for first in (False, True)

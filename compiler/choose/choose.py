@@ -24,6 +24,7 @@ from mpcc.compiler.choose.uses import OWN, Uses
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local
 from mpcc.compiler.frontend.imported import Imported
+from mpcc.ir.correlation_source import source_of
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.program import Operation
 from mpcc.ir.types import Range
@@ -191,8 +192,8 @@ class Judge:
         """A node's options. Raises the first refusal where no candidate computes it."""
         choice, first = Choice(node, self.uses.fixed(node.kind) is not None), None
         beaten = self._beaten.get(node.alike, {})
-        safety = self.probes.formats.safety
-        candidates = candidates_of(node, self._argument(node), safety, self.uses)
+        safety, source = self.probes.formats.safety, source_of(self.imported.program.attributes)
+        candidates = candidates_of(node, self._argument(node), safety, self.uses, source)
         earlier = [c for c in candidates if _name(c) == self.taken.get(node.value)]
         for candidate in earlier or candidates:
             name = _name(candidate)

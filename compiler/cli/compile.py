@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mpcc.compiler.cli.common import PATH, PairType, network_option
+from mpcc.ir.correlation_source import CorrelationSource
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ RANGE_PASS = "check-ranges"  # stands before the last one with --check-ranges
     default="dealer",
     show_default=True,
     metavar="SOURCE",
-    help="Where correlated randomness comes from.",
+    help="Where correlated randomness comes from: dealer, a third party, or two-party, from both parties "
+    "themselves.",
 )
 @click.option(
     "--preset",
@@ -142,6 +144,7 @@ def compile_command(
         approximations=approximations,
         max_error=max_error,
         experts=experts_request(options["moe"], options["moe_capacity"]),
+        correlations=CorrelationSource(options["correlations"]),
     )
     with Phases() as phases:
         compiled = compile_model(request, phases, phases.progress)
@@ -204,17 +207,11 @@ def _refuse_what_is_missing(options: dict[str, Any], approximations: dict[str, s
             uses(options["preset"], approximations)
         except MpccError as error:
             diagnostics.collect(error)
-        if options["correlations"] == "two-party":
-            diagnostics.add(
-                "MPC-C003",
-                "--correlations two-party is not there yet: this version needs a dealer",
-                remedy="use --correlations dealer, and let a party that neither side controls run mpcc deal",
-            )
-        elif options["correlations"] != "dealer":
+        if options["correlations"] not in list(CorrelationSource):
             diagnostics.add(
                 "MPC-C001",
                 f"--correlations {options['correlations']}: there is no such choice",
-                remedy="use --correlations dealer",
+                remedy=f"use --correlations {' or '.join(CorrelationSource)}",
             )
         try:
             experts_request(options["moe"], options["moe_capacity"])

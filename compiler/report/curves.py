@@ -113,14 +113,14 @@ def _rows(x: Array, others: int) -> Array:
 
 def _sums(form: ExactSoftmax, rows: Array) -> Array:
     """What is divided by: exponentials about the row's centre."""
-    centre = rows.max(axis=-1) if form.centre == "max" else rows.mean(axis=-1)
+    centre = rows.max(axis=-1) if form.centre != "mean" else rows.mean(axis=-1)
     return np.asarray(np.exp(rows - centre[:, None]).sum(axis=-1))
 
 
 def _reciprocal(form: ExactSoftmax, low: float, high: float, others: int) -> PowerInstance | None:
     """The recipe's instance for the sums of the rows that are shown; none where it does not do for them."""
     sums = _sums(form, _rows(np.linspace(low, high, POINTS), others))
-    least = 1.0 if form.centre == "max" else float(sums.min())
+    least = 1.0 if form.centre != "mean" else float(sums.min())
     try:
         return instance(form.reciprocal, -1.0, least, max(2.0 * least, float(sums.max())))
     except MpccError:

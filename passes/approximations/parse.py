@@ -16,7 +16,7 @@ from mpcc.passes.approximations.functions import FUNCTIONS
 from mpcc.passes.approximations.inverse import Goldschmidt, InversePower, PowerSegments
 from mpcc.passes.approximations.lookup import MAX_BITS, Lookup
 from mpcc.passes.approximations.piecewise import Piecewise, Series
-from mpcc.passes.approximations.softmax import ExactSoftmax, OdeSoftmax, QuadSoftmax, ReluSoftmax
+from mpcc.passes.approximations.softmax import CENTRES, ExactSoftmax, OdeSoftmax, QuadSoftmax, ReluSoftmax
 
 APPROXIMATED = (
     *("gelu", "silu", "tanh", "sigmoid", "erf", "exp", "softplus", "reciprocal", "rsqrt"),
@@ -179,7 +179,7 @@ def _softmax(fields: Fields, kind: str, find: Find) -> Particulars:
     if fields.has("reciprocal"):
         particulars["reciprocal"] = _referred(fields, find, "reciprocal", "power", InversePower)
     if kind == "softmax":
-        particulars["centre"] = fields.choice("centre", ("max", "mean"), "max")
+        particulars["centre"] = fields.choice("centre", CENTRES, "max")
         exponential = _referred(fields, find, "exponential", "exp", (ExponentialProtocol, Limit, Piecewise))
         return {**particulars, "exponential": exponential}
     if kind == "2quad":

@@ -13,6 +13,7 @@ from mpcc.passes.approximations.inverse import SEGMENTS, InversePower
 from mpcc.passes.approximations.piecewise import Piecewise
 
 UNBOUNDED = (-float("inf"), float("inf"))
+CENTRES = ("max", "tournament", "mean")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,8 @@ class SoftmaxForm(Approximation):
 @dataclass(frozen=True, kw_only=True)
 class ExactSoftmax(SoftmaxForm):
     """exp(x - c) / sum exp(x - c), c the row's secret maximum, or with `centre` = mean its mean (a local sum;
-    allowed where the calibrated x - mean stays within what the exponential takes).
+    allowed where the calibrated x - mean stays within what the exponential takes). `tournament` finds the
+    maximum by comparing pairs: more rounds, far less to prepare without a dealer.
 
     c cancels only where the exponential is exp, so other exponentials are taken around the maximum.
     """
@@ -45,8 +47,8 @@ class ExactSoftmax(SoftmaxForm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.centre not in ("max", "mean"):
-            raise ValueError(f"{self.name}: the centre is max or mean, not {self.centre!r}")
+        if self.centre not in CENTRES:
+            raise ValueError(f"{self.name}: the centre is one of {', '.join(CENTRES)}, not {self.centre!r}")
         if self.centre == "mean" and not isinstance(self.exponential, ExponentialProtocol):
             raise ValueError(f"{self.name}: around the mean, only the exponential protocol is exp")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from mpcc.ir.correlation_source import source_attributes, source_of
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view
@@ -324,7 +325,10 @@ def lower(
     if used is not None:
         used.extend(context.used)
     program = context.builder.program
-    program.attributes = {"reveals": tuple(f"{n}={reveals.get(n, 'party1')}" for n in source.outputs)}
+    program.attributes = {
+        "reveals": tuple(f"{n}={reveals.get(n, 'party1')}" for n in source.outputs),
+        **source_attributes(source_of(source.attributes)),
+    }
     return program
 
 

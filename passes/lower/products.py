@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
@@ -17,6 +18,8 @@ WIDE_BITS = (
 )
 RELATIVE_BITS = 16
 WIDEST_BLOCK, FEWER_DEALT = 6, 4  # bits of a comparison's blocks, each of which deals 2^bits bits
+CARRY_PRODUCTS = (0, 1, 5, 15, 37)  # of masks, for a carry over so many blocks
+BITS_OF_AND = 4  # a product of shared bits, by oblivious transfers of one bit in both directions
 
 
 def known(context: Context, share: Value) -> Range:
@@ -125,16 +128,35 @@ def comparison(
     """[x < t] for thresholds of `fraction` bits, of a share opened at that fraction, or at `opened_at` where
     that is more, as products want it: then the opening is theirs, too, and its low bits are dropped.
 
-    |x - t| < 2^(bits - 1) units. The block width is the one that costs least: for one threshold one block up
-    to 7 bits, else blocks of 4; for several, which all pay for the number of blocks, the narrowest among the
-    fewest.
+    |x - t| < 2^(bits - 1) units.
     """
-    width = fewest_blocks(bits)
-    if len(thresholds) == 1 and width < bits - 1:
-        width = FEWER_DEALT
+    width = block_width(bits, len(thresholds), source_of(context.source.attributes))
     drop = max(fraction, opened_at or fraction) - fraction
     opened = context.opened(share, fraction + drop, bits + drop)
     return context.emit("less_than", opened, bits=bits, width=width, drop=drop, thresholds=thresholds)
+
+
+def block_width(bits: int, thresholds: int, source: CorrelationSource) -> int:
+    """Width of a comparison's blocks, the one that costs least.
+
+    With a dealer: for one threshold one block up to 7 bits, else blocks of 4; for several, which all pay for
+    the number of blocks, the narrowest among the fewest. Without: the fewest bits to prepare and to send.
+    """
+    if source is CorrelationSource.TWO_PARTY:
+        return min(range(1, min(WIDEST_BLOCK, bits - 1) + 1), key=lambda w: _made_bits(bits, thresholds, w))
+    width = fewest_blocks(bits)
+    return FEWER_DEALT if thresholds == 1 and width < bits - 1 else width
+
+
+def _made_bits(bits: int, thresholds: int, width: int) -> float:
+    """What two parties send each other for a comparison: one-hots of its blocks, products of a threshold's
+    masks, its openings. Infinite where there are more blocks than a carry may have.
+    """
+    blocks = -(-(bits - 1) // width)
+    if blocks > len(CARRY_PRODUCTS):
+        return math.inf
+    onehots = 2 * (2**width - 2) * blocks
+    return onehots + thresholds * (BITS_OF_AND * CARRY_PRODUCTS[blocks - 1] + 2 * (2 * blocks - 2))
 
 
 def fewest_blocks(bits: int) -> int:

@@ -113,7 +113,7 @@ def choose_experts(
             f"--moe {request.kind}: the model has no mixture of experts",
             remedy="leave the option out for a dense model; `--explain` says what was recognised",
         )
-    layers, nominal = layers_by_node(program), Nominal(formats, network)
+    layers, nominal = layers_by_node(program), Nominal(formats, network, program.attributes)
     choices = []
     with Diagnostics() as diagnostics:
         for operation in operations:

@@ -8,7 +8,7 @@ whoever knows the architecture shall be able to make it again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Nominal:
 
     formats: Formats
     network: Network
+    attributes: Attributes = field(default_factory=dict)  # of the whole program: where correlations come from
     _prices: dict[tuple[object, ...], Price] = field(default_factory=dict)
 
     def layout(self, operation: Operation, layout: Layout) -> Price:
@@ -57,11 +58,12 @@ class Nominal:
 
     def _price(self, program: Program) -> Price:
         """Up to the result as a share: no reveal."""
+        program.attributes = dict(self.attributes)
         ranges, internals = nominal_ranges(program)
         lowered = lower(program, ranges, internals, {OUTPUT: "party1"}, self.formats)
         assigned = assign_rings(remove_dead(lowered))
         computed = [o for o in assigned.operations if o.kind != "reveal"]
-        return price_of(Program(assigned.name, assigned.stage, computed), self.network)
+        return price_of(replace(assigned, operations=computed, outputs={}), self.network)
 
 
 def nominal_ranges(program: Program) -> tuple[dict[str, Range], dict[tuple[str, str], Range]]:

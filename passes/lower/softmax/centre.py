@@ -11,6 +11,7 @@ from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, ring_of
 from mpcc.passes.lower.softmax.masks import Mask
+from mpcc.passes.lower.softmax.tournament import row_maximum
 
 LOW_ROOM = 0.125  # of the width of the row maxima's range, below it
 # (log2 of the unit, widest circle in bits), in order of preference: a coarser unit costs precision, bits cost
@@ -70,18 +71,31 @@ def positions(
     )
 
 
-def maximum(context: Context, scores: Value, mask: Mask, raw: Range, plan: Positions, above: int) -> Value:
+def maximum(
+    context: Context,
+    scores: Value,
+    mask: Mask,
+    raw: Range,
+    plan: Positions,
+    above: int,
+    by_pairs: bool = False,
+) -> Value:
     """The row maximum, quantised, plus `above` units, with no fraction bits beyond the unit's; two ticks and
-    the opening of its bits.
+    the opening of its bits, or with `by_pairs` a few for each level of a tournament.
 
     A quantised score is less than a unit off its score, above or below: with `above` = 1 the result is never
     too small, and too large by less than two units.
     """
     ranked = mask.penalised(scores, plan.penalty)
     quantised = context.at_fraction(ranked, -plan.unit_log2)
-    context.rely(
-        quantised, Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit)
-    )
+    extent = Range(raw.low - plan.penalty - 2 * plan.unit, (plan.low + plan.levels) * plan.unit)
+    context.rely(quantised, extent)
+    if by_pairs:
+        largest = row_maximum(context, quantised, extent)
+        top = Range(extent.low + above * plan.unit, extent.high + above * plan.unit)
+        return context.emit(
+            "add", largest, context.public(np.asarray(above * plan.unit), -plan.unit_log2), extent=top
+        )
     reached = context.emit("row_reaches", quantised, bits=plan.bits, low=plan.low, levels=plan.levels)
     return context.emit(
         "product",

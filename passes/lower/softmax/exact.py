@@ -40,7 +40,8 @@ def lower_exact(
     plan = positions(context, raw, top, mask.keep is not None, clipped_below(form.exponential), quantisations)
     # a limit takes arguments a little above 0, so its maximum need not be too large
     nearest = isinstance(form.exponential, Limit) and plan.unit < 1.0
-    centre = maximum(context, scores, mask, raw, plan, above=0 if nearest else 1)
+    by_pairs = form.centre == "tournament"
+    centre = maximum(context, scores, mask, raw, plan, 0 if nearest else 1, by_pairs)
     low = raw.low - plan.exclusion - top.high - 3 * plan.unit
     excluded = context.at_fraction(mask.penalised(scores, plan.exclusion), EXPONENT_FRACTION)
     difference = context.emit("sub", excluded, context.at_fraction(centre, EXPONENT_FRACTION))

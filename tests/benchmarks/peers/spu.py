@@ -1,6 +1,6 @@
 """SPU 0.9.5 on one of the harness's works: two parties as processes, over TCP, in an environment of its own.
 
-    python -m tests.benchmarks.peers.spu --work gelu [--network wan] [--repeats 5]
+    python -m tests.benchmarks.peers.spu --work gelu [--protocol CHEETAH] [--network wan] [--repeats 5]
     python -m tests.benchmarks.peers.spu --list
 
 From the repository root, in an environment with mpcc. Prints a JSON object a line; exits 3, with the reason
@@ -29,12 +29,14 @@ from tests.benchmarks.peers.spu_environment import NotInstallable
 from tests.benchmarks.peers.spu_work import WORKS, write
 from tests.benchmarks.rows import ROOT
 
-SYSTEM = "SPU 0.9.5 SEMI2K"
+SYSTEM = "SPU 0.9.5"
 CACHED = ", weights opened before"  # of the system's name
-SETTING = (
-    "two parties, trusted first party: party 0 knows all correlations and makes them while it runs; offline "
-    "material not counted"
-)
+SETTINGS = {
+    "SEMI2K": "two parties, trusted first party: party 0 knows all correlations and makes them while it "
+    "runs; offline material not counted",
+    "CHEETAH": "two parties, nobody trusted: homomorphic encryption and oblivious transfer while it runs, "
+    "all counted",
+}
 NOT_INSTALLABLE = 3  # an exit code
 
 
@@ -58,24 +60,26 @@ def reached(network: str, ports: Sequence[int]) -> Iterator[list[int]]:
         yield [shaped[party] for party in range(len(ports))]
 
 
-def measure(work: str, network: str, repeats: int) -> Iterator[dict[str, Any]]:
+def measure(work: str, network: str, repeats: int, protocol: str) -> Iterator[dict[str, Any]]:
     """The lines of the output: with the server's matrices opened in every run and, where there are some,
     before the runs. Raises NotInstallable.
     """
     interpreter = spu_environment.python()
     with tempfile.TemporaryDirectory(prefix="mpcc-spu-") as folder:
         arrays = write(work, Path(folder))
-        for cached in (False, True) if WORKS[work].matrices else (False,):
-            yield _session(interpreter, arrays, work, network, repeats, cached)
+        masked = protocol == "SEMI2K" and WORKS[work].matrices  # CHEETAH multiplies by the server's own
+        for cached in (False, True) if masked else (False,):
+            yield _session(interpreter, arrays, work, network, repeats, protocol, cached)
 
 
 def _session(
-    interpreter: Path, arrays: Path, work: str, network: str, repeats: int, cached: bool
+    interpreter: Path, arrays: Path, work: str, network: str, repeats: int, protocol: str, cached: bool
 ) -> dict[str, Any]:
     wanted, listening = WORKS[work], free_ports(2)
     with reached(network, listening) as ports:
         command = [str(interpreter), "-P", "-m", "tests.benchmarks.peers.spu_session", str(arrays)]
         command += ["--model", wanted.model, "--heads", str(wanted.heads), "--repeats", str(repeats)]
+        command += ["--protocol", protocol]
         command += ["--listening", *(f"127.0.0.1:{port}" for port in listening)]
         command += ["--reached", *(f"127.0.0.1:{port}" for port in ports)]
         command += ["--cached"] if cached else []
@@ -86,12 +90,12 @@ def _session(
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     left_out = f"; {wanted.left_out} left out" if wanted.left_out else ""
     return {
-        "system": SYSTEM + CACHED * cached,
+        "system": f"{SYSTEM} {protocol}" + CACHED * cached,
         "work": work,
         "network": network,
         "seconds": statistics.median(found["all_seconds"]),
         **found,
-        "setting": SETTING + left_out,
+        "setting": SETTINGS[protocol] + left_out,
     }
 
 
@@ -104,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--repeats", type=int, default=3, help="timed runs, after one that is not (default: 3)"
     )
+    parser.add_argument("--protocol", choices=SETTINGS, default="SEMI2K", help="default: SEMI2K")
     options = parser.parse_args(arguments)
     if options.list:
         print("\n".join(WORKS))
@@ -111,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.repeats < 1:
         parser.error("--repeats must be at least 1")
     try:
-        for found in measure(options.work, options.network, options.repeats):
+        for found in measure(options.work, options.network, options.repeats, options.protocol):
             print(json.dumps(found), flush=True)
     except NotInstallable as missing:
         print(missing, file=sys.stderr)

@@ -18,12 +18,18 @@ from spu import libspu
 
 FRACTION_BITS = 18
 PROGRAM, SHARES, RESULT, TIMES, LOG = "program", "shares", "result", "times.json", "log"  # a party's files
+PROTOCOLS = ("SEMI2K", "CHEETAH")
 CACHING = "caching"  # a program that has weights opened once; a party without one opens them in every run
 
 
-def configuration() -> libspu.RuntimeConfig:
-    """Two parties on 64-bit rings; the first one makes all correlations, while it runs."""
-    made = libspu.RuntimeConfig(libspu.ProtocolKind.SEMI2K, libspu.FieldType.FM64, FRACTION_BITS)
+def configuration(protocol: str) -> libspu.RuntimeConfig:
+    """Two parties on 64-bit rings. With SEMI2K the first one makes all correlations, while it runs; with
+    CHEETAH both do, by homomorphic encryption and oblivious transfer, and products with what one party has
+    are half as dear.
+    """
+    kind = getattr(libspu.ProtocolKind, protocol)
+    made = libspu.RuntimeConfig(kind, libspu.FieldType.FM64, FRACTION_BITS)
+    made.experimental_enable_colocated_optimization = protocol == "CHEETAH"
     made.enable_pphlo_profile = True  # for a run's bytes and messages, which only the log shows
     return made
 
@@ -51,13 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--addresses", nargs=2, required=True, help="of the parties, as this one reaches them"
     )
     parser.add_argument("--repeats", type=int, required=True, help="timed runs, after one that is not timed")
+    parser.add_argument("--protocol", choices=PROTOCOLS, required=True)
     options = parser.parse_args(arguments)
     log = libspu.logging.LogOptions()
     log.enable_console_logger, log.system_log_path = False, str(options.folder / LOG)
     libspu.logging.setup_logging(log)
     program = read_program(options.folder / PROGRAM)
     link = connect(options.rank, options.addresses)
-    runtime = spu.Runtime(link, configuration())
+    runtime = spu.Runtime(link, configuration(options.protocol))
     with (options.folder / SHARES).open("rb") as file:
         for name in program.input_names:
             runtime.set_var(name, pickle.load(file))

@@ -45,30 +45,37 @@ def compile_function(
 
 
 def write_parties(
-    folder: Path, programs: dict[str, libspu.Executable], operands: Sequence[np.ndarray]
+    folder: Path,
+    programs: dict[str, libspu.Executable],
+    operands: Sequence[Sequence[np.ndarray]],
+    protocol: str,
 ) -> spu.Io:
-    """Each party's programs and shares."""
-    io = spu.Io(len(PARTIES), spu_party.configuration())
+    """Each party's programs and shares; `operands` are the server's weights and the client's inputs."""
+    io = spu.Io(len(PARTIES), spu_party.configuration(protocol))
     folders = [folder / str(party) for party in PARTIES]
     for party in folders:
         party.mkdir()
         for name, program in programs.items():
             (party / name).write_bytes(program.SerializeToString())
-    for operand in operands:
-        shares = io.make_shares(np.ascontiguousarray(operand), libspu.Visibility.VIS_SECRET)
-        for party, share in zip(folders, shares, strict=True):
-            with (party / spu_party.SHARES).open("ab") as file:
-                pickle.dump(share, file)
+    for owner, arrays in reversed(list(enumerate(operands))):
+        for array in arrays:
+            shares = io.make_shares(np.ascontiguousarray(array), libspu.Visibility.VIS_SECRET, owner)
+            for party, share in zip(folders, shares, strict=True):
+                with (party / spu_party.SHARES).open("ab") as file:
+                    pickle.dump(share, file)
     return io
 
 
-def run_parties(folder: Path, listening: Sequence[str], reached: Sequence[str], repeats: int) -> None:
-    """`listening` and `reached` are the parties' own addresses, and those that the other one connects to."""
+def run_parties(folder: Path, options: argparse.Namespace) -> None:
+    """The options' `listening` and `reached` are the parties' own addresses, and those that the other one
+    connects to.
+    """
     processes = []
     for party in PARTIES:
-        addresses = [listening[i] if i == party else reached[i] for i in PARTIES]
-        words = ("--rank", str(party), "--repeats", str(repeats), "--addresses", *addresses)
+        addresses = [options.listening[i] if i == party else options.reached[i] for i in PARTIES]
+        words = ("--rank", str(party), "--repeats", str(options.repeats), "--protocol", options.protocol)
         command = [sys.executable, "-P", "-m", spu_party.__name__, str(folder / str(party)), *words]
+        command += ["--addresses", *addresses]
         processes.append(subprocess.Popen(command, stdout=sys.stderr))
     try:
         while None in (codes := [process.poll() for process in processes]) and not any(codes):
@@ -100,8 +107,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         matrices = [name for name, array in weights.items() if array.ndim == 2]
         operands = [[weights[name] for name in matrices]]
         programs[spu_party.CACHING] = compile_function(cache, operands, matrices, matrices)
-    io = write_parties(folder, programs, [*inputs.values(), *weights.values()])
-    run_parties(folder, options.listening, options.reached, options.repeats)
+    io = write_parties(folder, programs, [list(weights.values()), list(inputs.values())], options.protocol)
+    run_parties(folder, options)
     folders = [folder / str(party) for party in PARTIES]
     result = io.reconstruct([pickle.loads((party / spu_party.RESULT).read_bytes()) for party in folders])
     times = [json.loads((party / spu_party.TIMES).read_text(encoding="ascii")) for party in folders]
@@ -129,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--listening", nargs=2, required=True, help="address of each party")
     parser.add_argument("--reached", nargs=2, required=True, help="where the other one connects to")
     parser.add_argument("--repeats", type=int, required=True)
+    parser.add_argument("--protocol", choices=spu_party.PROTOCOLS, required=True)
     parser.add_argument("--cached", action="store_true", help="open weight matrices before the timed runs")
     with tempfile.TemporaryDirectory(prefix="mpcc-spu-") as folder:
         print(json.dumps(measure(parser.parse_args(arguments), Path(folder))))
