@@ -16,10 +16,10 @@ from mpcc.compiler.backend.emit import party_text
 from mpcc.compiler.backend.split import split
 from mpcc.compiler.choose.experts.record import read_experts
 from mpcc.compiler.choose.experts.text import public_lines
-from mpcc.compiler.cost.model import operation_cost
 from mpcc.compiler.disclosures import openings
 from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.text import count_of, shape_of, size_of, table
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects.base import integers
 from mpcc.ir.information_flow import known_to
@@ -27,6 +27,7 @@ from mpcc.ir.program import Operation, Program
 from mpcc.ir.range_checks import OUTPUT, checked_layers
 from mpcc.ir.types import Visibility
 from mpcc.ir.verifier import verify
+from mpcc.runtime.correlations.plan import correction_bytes
 from mpcc.runtime.program_folder import PROGRAM_NAME, read_manifest
 from mpcc.runtime.protocols.base import ring_type
 
@@ -82,9 +83,10 @@ def statement(prog: Path, manifest: dict[str, Any], program: Program) -> dict[st
         "experts": public_lines(experts) if experts else [],
         "capacity": any(layer["slots"] for layer in experts.get("layers", ())),
         "linear": len(linear),
-        "setup": size_of(predicted["setup_party0_to_party1"]),
-        "dealt": size_of(predicted["dealer_to_party1"]),
-        "dealt_kinds": sorted({o.kind for o in program.operations if operation_cost(o).dealt_bytes}),
+        "two_party": source_of(program.attributes) is CorrelationSource.TWO_PARTY,
+        "setup": size_of(predicted.get("setup_party0_to_party1", 0)),
+        "made": size_of(sum(n for who, n in predicted.items() if who != "setup_party0_to_party1")),
+        "dealt_kinds": sorted({o.kind for o in program.operations if correction_bytes(o)}),
         "correlations": manifest["program"]["options"]["correlations"],
         "formats": formats,
         "safety": safety,

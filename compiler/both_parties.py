@@ -21,12 +21,13 @@ from mpcc.runtime.dealing.offline import deal_sessions
 from mpcc.runtime.events import Events
 from mpcc.runtime.executor import PreparedProgram
 from mpcc.runtime.handshake import Limits
+from mpcc.runtime.prepare import workshop_of
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.report import Report, merge_reports, party_report
 from mpcc.runtime.ring import I64, reduce, signed
-from mpcc.runtime.session import SessionResult, run_session
+from mpcc.runtime.session import Progress, SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
-from mpcc.runtime.store.store import Store
+from mpcc.runtime.store.opening import open_store_of
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, StreamChannel
 
@@ -43,28 +44,33 @@ class BothParties:
 
 
 def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -> BothParties:
-    """Deal one session and run it over a socket pair, a thread a party.
+    """Deal one session and run it over a socket pair, a thread a party; without a dealer they make it.
 
     `inputs` are the client's, checked; `watched` names share-stage values that are shared, private or public.
     Raises what a party raises first, and MPC-R045 when a range check of the program says so.
     """
     types = {v.name: ring(v) for o in read_share_program(program).operations for v in o.results}
-    predicted = load_program_folder(program).manifest["predicted"]
+    whole = load_program_folder(program)
     shares: list[dict[str, I64]] = [{name: np.zeros(0, np.int64) for name in watched} for _ in range(2)]
     results: dict[int, SessionResult] = {}
     failures: list[BaseException] = []
 
     def party(index: int, store: Path, channel: StreamChannel) -> None:
+        def told(phase: str) -> Progress:
+            return partial(events.progress, phase) if index == 1 else _silent
+
         try:
             folder = load_party_folder(program / f"party{index}")
+            prepared = PreparedProgram(folder)
             results[index] = run_session(
                 folder,
                 channel,
-                Store(store / f"party{index}", index, folder.program_hash, folder.weights_sha256),
-                partial(PreparedProgram(folder).execute, watched=shares[index]),
+                None if whole.two_party else open_store_of(folder, store / f"party{index}", None),
+                partial(prepared.execute, watched=shares[index]),
                 client_inputs(folder, inputs) if index == 1 else None,
-                partial(events.progress, "online") if index == 1 else _silent,
+                told("online"),
                 Limits(DEFAULT_TIMEOUT),
+                workshop=workshop_of(folder, prepared, told("preparing")),
             )
         except BaseException as error:
             failures.append(error)
@@ -72,7 +78,8 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
 
     with tempfile.TemporaryDirectory(prefix="mpcc-verify-") as name:
         store = Path(name) / "store"
-        deal_sessions(program, 1, store, partial(events.progress, "dealing"))
+        if not whole.two_party:
+            deal_sessions(program, 1, store, partial(events.progress, "dealing"))
         threads = [
             threading.Thread(target=party, args=(index, store, channel), daemon=True)
             for index, channel in enumerate(channel_pair())
@@ -87,7 +94,9 @@ def run_both(program: Path, inputs: Arrays, watched: set[str], events: Events) -
     return BothParties(
         outputs=results[1].outputs,
         values={name: _together(types[name], [s[name] for s in shares if name in s]) for name in watched},
-        report=merge_reports(party_report(0, results[0]), party_report(1, results[1]), 0.0, predicted),
+        report=merge_reports(
+            party_report(0, results[0]), party_report(1, results[1]), 0.0, whole.manifest["predicted"]
+        ),
     )
 
 

@@ -21,6 +21,7 @@ from mpcc.compiler.choose.experts.request import ExpertsRequest
 from mpcc.compiler.choose.probe import Probes
 from mpcc.compiler.choose.record import record
 from mpcc.compiler.choose.uses import Uses, unused, uses
+from mpcc.compiler.cost.making import choose_extension
 from mpcc.compiler.cost.model import cost_of
 from mpcc.compiler.cost.network import NETWORKS, Network
 from mpcc.compiler.cost.report import predict
@@ -103,6 +104,8 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     passes = pipeline(lowering, request.check_ranges)
     program = run(passes, computed.program, lambda name, program: dumps.append((name, program)))
     tell("writing")
+    if request.correlations is CorrelationSource.TWO_PARTY:
+        choose_extension(program, request.network)
     cost = cost_of(program)
     compiled = Compiled(
         imported=imported,

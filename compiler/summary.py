@@ -25,7 +25,7 @@ class Row:
     operations: int = 0
     bytes_party0: int = 0
     bytes_party1: int = 0
-    dealt_bytes: int = 0
+    offline_bytes: int = 0
     multiplications: int = 0
     ticks: set[int] = field(default_factory=set)
     chain: list[tuple[str, int]] = field(default_factory=list)
@@ -108,14 +108,14 @@ def _rows(program: Program, cost: Cost, label: Callable[[Operation], str]) -> di
         row.operations += 1
         row.bytes_party0 += entry.bytes_party0
         row.bytes_party1 += entry.bytes_party1
-        row.dealt_bytes += entry.dealt_bytes
+        row.offline_bytes += entry.offline_bytes
         row.multiplications += entry.multiplications
         row.ticks.update(range(levels[index], levels[index] + entry.ticks))
     return rows
 
 
 def _by_bytes(rows: Iterable[Row]) -> list[Row]:
-    return sorted(rows, key=lambda r: (-r.online, -r.dealt_bytes, -r.operations, r.label))
+    return sorted(rows, key=lambda r: (-r.online, -r.offline_bytes, -r.operations, r.label))
 
 
 def _extend(chain: list[tuple[str, int]], kind: str) -> None:

@@ -83,6 +83,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-I024": "a stated type is not the inferred one",
     "MPC-I025": "an operation would let a secret become visible to someone",
     "MPC-I026": "a program reveals what was not asked for, or reveals it under another name",
+    "MPC-I027": "a program does not say how its parties extend oblivious transfers",
     # I: constants
     "MPC-I030": "a constant is missing or has another shape or dtype than the program says",
     "MPC-I031": "the constants cannot be written",
@@ -120,6 +121,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R012": "both processes claim to be the same party",
     "MPC-R013": "the two parties saw different handshakes",
     "MPC-R014": "the session took longer than it may",
+    "MPC-R015": "one side wants to prepare sessions, and the other to run one",
     # R: program folder
     "MPC-R020": "the program folder or its manifest is missing",
     "MPC-R021": "the manifest is not readable, or a key in it is missing or wrong",
@@ -145,6 +147,7 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R044": "what the client computes from its inputs is not usable",
     # R: range checks
     "MPC-R045": "a value left the range that the program was compiled for",
+    "MPC-R046": "a weight exceeds the bound that the program states for it",
     # R: secure connections
     "MPC-R050": "a connection beyond this machine would not be encrypted",
     "MPC-R051": "a file of the --tls folder is missing or not usable",
@@ -162,6 +165,8 @@ ERROR_CODES: dict[str, str] = {
     "MPC-R071": "a certificate of another role was shown to the dealer",
     "MPC-R072": "--low-water is not below --sessions",
     "MPC-R073": "the dealer is busy with other clients",
+    "MPC-R074": "a dealer is asked for a program whose parties make their correlations themselves",
+    "MPC-R075": "the two parties are to make correlations that the program gets from a dealer",
     # R: serving many clients
     "MPC-R080": "the server is busy",
     "MPC-R081": "the server is shutting down",

@@ -25,10 +25,11 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.error_codes import ERROR_CODES
 from mpcc.ir.range_checks import refuse_exceeded
 from mpcc.runtime.arrays_file import Arrays, check_inputs
+from mpcc.runtime.correlation_source import require_dealer
 from mpcc.runtime.dealing.keeper import Keeper, Water
 from mpcc.runtime.dealing.supply import Dealer, fill
 from mpcc.runtime.handshake import Limits
-from mpcc.runtime.prepare import Prepare, prepared_program
+from mpcc.runtime.prepare import Prepare, prepared_program, workshop_of
 from mpcc.runtime.program_folder import PartyFolder, TensorSpec, load_folder_of_party
 from mpcc.runtime.report import Report, party_report
 from mpcc.runtime.session import Executor, Progress, SessionResult, run_session
@@ -41,6 +42,7 @@ from mpcc.runtime.transport.channel_errors import PeerError
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from mpcc.runtime.transport.tcp import connect as connect_to
 from mpcc.runtime.transport.tls import Credentials, Role, Security
+from mpcc.runtime.two_party.just_in_time import Workshop
 
 _LATER = ("MPC-R004", "MPC-R080", "MPC-R081")  # a server that hangs up at the door, is busy, is shutting down
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds before such a server is asked again, doubled each time
@@ -68,21 +70,24 @@ class Server:
 def ask(
     server: Server,
     folder: PartyFolder,
-    store: Store,
+    store: Store | None,
     executor: Executor,
     arrays: Arrays,
     progress: Progress,
+    workshop: Workshop | None = None,
 ) -> SessionResult:
     """One session with the server; one that is busy is asked again, for as long as silence is borne. No
     session is spent on that.
 
-    `arrays` are party 1's of the secure program, as `client_inputs` makes them. Raises MPC-R003.., MPC-R045,
-    MPC-S006.., and MPC-R004, MPC-R080 and MPC-R081 if it is still so.
+    With a `workshop` its correlations are made where the stores have none in common. `arrays` are party 1's
+    of the secure program, as `client_inputs` makes them. Raises MPC-R003.., MPC-R045, MPC-S006.., and
+    MPC-R004, MPC-R080 and MPC-R081 if it is still so.
     """
     deadline = time.monotonic() + server.limits.silence_seconds
     pause = _FIRST_PAUSE
     while True:
-        store.require_unused()
+        if store is not None and workshop is None:
+            store.require_unused()
         spent: list[bool] = []
         try:
             channel = connect_to(server.address, server.limits.silence_seconds, server.security, Role.PARTY0)
@@ -95,6 +100,7 @@ def ask(
                 progress,
                 server.limits,
                 taken=partial(spent.append, True),
+                workshop=workshop,
             )
         except MpccError as error:
             code = error.peer_code if isinstance(error, PeerError) else error.code
@@ -132,6 +138,7 @@ class InferenceSession:
         self._outputs = [spec for spec in folder.outputs if spec.reveal != "party0"]
         self._store = store
         self._prepared = prepare(folder)
+        self._workshop = workshop_of(folder, self._prepared, _silent)
         self._open = contextlib.ExitStack()
         self._closed = False
         self._running = 0
@@ -178,9 +185,9 @@ class InferenceSession:
         arrays = client_inputs(self._folder, inputs)
         with self._using_store() as store:
             if self._supply is not None and not store.count_unused():
-                fill(self._folder, store, self._supply, 1, lambda done, total: None)
+                fill(self._folder, store, self._supply, 1, _silent)
             result = ask(
-                self._server, self._folder, store, self._prepared.execute, arrays, lambda done, total: None
+                self._server, self._folder, store, self._prepared.execute, arrays, _silent, self._workshop
             )
         self._last = result
         return [result.outputs[name] for name in output_names or names]
@@ -238,10 +245,12 @@ def connect(
     `tls` is the folder of this client's certificate, `store_key` the key file of a store that is encrypted.
     `timeout` seconds of silence end a run, and so does one that takes `session_seconds`. With `dealer`, the
     HOST:PORT of `mpcc dealer`, a missing store is made, and filled up to `high_water` unused sessions when it
-    has `low_water` or fewer; what went wrong with that is `supply_error`.
+    has `low_water` or fewer; what went wrong with that is `supply_error`. Where the two parties make a
+    program's correlations themselves, a missing store is made, too, and a run makes what the stores lack.
 
     Nothing is sent before the first `run`. Raises MPC-R020..R024, MPC-R043, MPC-R051..R053, MPC-R072,
-    MPC-R085, MPC-S001..S005, MPC-S011, MPC-S015..S018, and ValueError for an address or a time that is none.
+    MPC-R074, MPC-R085, MPC-S001..S005, MPC-S011, MPC-S015..S018, and ValueError for an address or a time that
+    is none.
     """
     where = Address.parse(address)
     dealer_address = Address.parse(dealer) if dealer is not None else None
@@ -254,15 +263,18 @@ def connect(
         credentials.require(Role.PARTY1)
         security = Security(credentials)
     folder = load_folder_of_party(Path(program), 1)
+    if dealer_address is not None:
+        require_dealer(folder)
     key = StoreKey.load(Path(store_key)) if store_key is not None else None
-    if dealer_address is None:
-        opened = open_store_of(folder, Path(store), key)
-        supply = None
-    else:
-        opened = open_or_create(folder, Path(store), key)
-        supply = Dealer(dealer_address, security, timeout)
+    supply = Dealer(dealer_address, security, timeout) if dealer_address is not None else None
+    opening = open_or_create if supply or folder.two_party else open_store_of
+    opened = opening(folder, Path(store), key)
     server = Server(where, security, Limits(timeout, session_seconds))
     return InferenceSession(server, folder, opened, supply, water)
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody is told."""
 
 
 def _node_arg(spec: TensorSpec) -> NodeArg:

@@ -21,12 +21,13 @@ from mpcc.runtime.memory import session_memory
 from mpcc.runtime.profile import Span, by_operation
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.protocols import protocols
-from mpcc.runtime.ring import I64, decode
+from mpcc.runtime.ring import I32, I64, decode
 from mpcc.runtime.session import ExecutionResult, OperationCounters, Progress
 from mpcc.runtime.sources import Sources
 from mpcc.runtime.store.store import Session
 from mpcc.runtime.stored_arrays import load_arrays, stored_arrays
 from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.just_in_time import Make
 
 _WATCHED = "watched "  # before the names of watched values among a program's outputs
 
@@ -47,11 +48,27 @@ class PreparedProgram:
         weights, constants = stored_arrays(folder.weights), load_arrays(folder.path / CONSTANTS_NAME)
         self._sources = Sources({}, weights, constants)
         self._operations = plan.link(self._program)
+        self._producers = self._program.producers()
         self._offsets, self._length = plan.offsets(self._operations)
         self._draws = online_draws(self._operations, folder.party)
         for operation in self._operations:
             if operation.kind in protocols:
                 protocols[operation.kind].make_tables(operation)
+
+    @property
+    def payload_bytes(self) -> int:
+        """Of this party's derived slots, in a session."""
+        return self._length
+
+    def make_with(self, channel: Channel) -> Make:
+        """Begin to make correlations with the other party. Raises MPC-R004..R008."""
+        from mpcc.runtime.two_party.engine.engine import Engine
+        from mpcc.runtime.two_party.generation import Generation
+        from mpcc.runtime.two_party.session_cost import extension_of
+
+        engine = Engine.connect(self._folder.party, channel, extension_of(self._program.attributes))
+        operations = plan.correlated(self._operations)
+        return lambda seed: Generation(engine, seed, operations, self._weight).pieces()
 
     @property
     def session_bytes(self) -> int:
@@ -69,6 +86,10 @@ class PreparedProgram:
                 remedy="raise --session-memory",
             )
         self._budget = min(room, BUDGET_BYTES)
+
+    def _weight(self, operation: Operation) -> I64 | I32:
+        """Party 0: the integers of a linear operation's weight."""
+        return self._sources.narrow(self._producers[operation.operands[1]])
 
     def load_weights(self) -> None:
         """Party 0: encodes every weight."""
@@ -94,20 +115,20 @@ class PreparedProgram:
         `mpcc verify`, which runs both parties in one process. A value that only the other party holds is
         taken out.
         """
-        party, program = self._folder.party, self._program
-        if party == 1 and len(session.payload) != self._length:
+        party, program, two_party = self._folder.party, self._program, self._folder.two_party
+        if (party == 1 or two_party) and len(session.payload) != self._length:
             raise MpccError(
                 "MPC-S013",
                 f"the session holds {len(session.payload)} bytes of correlations, "
                 f"the program draws {self._length}",
-                remedy="deal again for this program: mpcc deal",
+                remedy="get new sessions for this program, with mpcc deal or mpcc prepare",
             )
         watch = {
             _WATCHED + v.name: v for o in program.operations for v in o.results if v.name in (watched or ())
         }
         program = replace(program, outputs={**program.outputs, **watch})
         sources = self._sources.with_inputs(inputs or {})
-        correlations = CorrelationSource(party, session.seed, session.payload, self._offsets)
+        correlations = CorrelationSource(party, session.seed, session.payload, self._offsets, two_party)
         with Prefetch(correlations, self._draws, self._budget) as prefetch:
             interpreter = Interpreter(program, party, sources.narrow, prefetch, self._operations)
             with channel.meter.counting("setup"):
@@ -143,7 +164,13 @@ def _counters(operations: list[Operation], spans: list[Span]) -> list[OperationC
 
 
 def _set_up(interpreter: Interpreter, channel: Channel, session: Session, folder: PartyFolder) -> None:
-    """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results."""
+    """Party 0 sends F = W - B of every linear operation; party 1 prepares its shares of their results.
+
+    Parties that made their correlations themselves took W for B.
+    """
+    if folder.two_party:
+        interpreter.load_weights() if folder.party == 0 else interpreter.prepare(None)
+        return
     if folder.party == 1:
         weight_differences.receive(interpreter, channel, session.kept)
         return

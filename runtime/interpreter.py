@@ -1,7 +1,7 @@
 """Walks a party program: local steps, protocols under way, one merged exchange a tick.
 
 Offline, before the input is known: party 0 sends F = W - B for every linear operation, party 1 computes its
-shares of their results. Online: the program's lines in order.
+shares of their results. Online: the program's lines in order. Without a dealer B is W: nothing is sent.
 """
 
 from __future__ import annotations
@@ -128,12 +128,12 @@ class Interpreter:
             if operation.kind == "weight":
                 self._sources(operation)
 
-    def prepare(self, differences: Iterable[bytes | memoryview]) -> None:
+    def prepare(self, differences: Iterable[bytes | memoryview] | None) -> None:
         """Party 1, offline: its masks of served values and its whole shares of linear results, from the
-        pieces of F as they come.
+        pieces of F as they come; None where F = 0.
         """
         served: dict[Value, Served] = {}
-        unread = iter(differences)
+        unread = None if differences is None else iter(differences)
         for operation in self._operations:
             if operation.kind == "serve":
                 served[operation.result] = openings.Serve.offline(operation, self)
@@ -141,9 +141,8 @@ class Interpreter:
             elif operation.kind in LINEAR_KINDS:
                 protocol = linear.Linear if operation.kind == "linear" else linear.Gain
                 mask = reduce(served[operation.operands[0]].data, ring_type(operation).ring)
-                self._prepared[operation.result] = protocol.offline(
-                    operation, self, mask, _unpacked(operation, unread)
-                )
+                rows = None if unread is None else _unpacked(operation, unread)
+                self._prepared[operation.result] = protocol.offline(operation, self, mask, rows)
             elif (
                 issubclass(protocols.get(operation.kind, object), ViewProtocol)
                 and operation.operands[0] in served

@@ -1,4 +1,4 @@
-"""`mpcc run`: the dealer and both parties as separate processes on this machine, as a demonstration."""
+"""`mpcc run`: both parties, and the dealer if there is one, as processes on this machine: a demonstration."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mpcc.runtime.report import Report, merge_reports, write_report
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT
 
 NOTICE = (
-    "demonstration: the dealer and both parties run on this machine, which sees both shares; "
-    "nothing is hidden from its owner"
+    "demonstration: both parties, and the dealer if there is one, run on this machine, which sees both "
+    "shares; nothing is hidden from its owner"
 )
 DEALER_COMMAND = (sys.executable, "-m", "mpcc.runtime.commands.deal")
 
@@ -48,13 +48,14 @@ def run_local(
     profile: bool = False,
     dealer_command: Sequence[str] = DEALER_COMMAND,
 ) -> LocalRun:
-    """Deal into a temporary store, then run the program on the input once per session.
+    """Deal into a temporary store, then run the program on the input once per session; without a dealer the
+    parties make the correlations of each run themselves.
 
     With `profile` the parties' reports have the spans of their online phase.
     Raises MpccError: problems of the program, the input or the outputs before anything starts, later what the
     processes report. No process and no file of the store is left behind.
     """
-    manifest = load_program_folder(program).manifest
+    whole = load_program_folder(program)
     owned = [load_party_folder(program / f"party{party}").inputs for party in (0, 1)]
     arrays = read_inputs(input_path, (*owned[0], *owned[1]))
     for path in (output_path, report_path):
@@ -68,11 +69,12 @@ def run_local(
             inputs.append(folder / f"input{party}.npz" if specs or party == 1 else None)
             if inputs[party]:
                 np.savez(folder / f"input{party}.npz", **{spec.name: arrays[spec.name] for spec in specs})  # type: ignore[arg-type]
-        seconds = _deal(program, folder / "store", sessions, dealer_command, events)
+        store = None if whole.two_party else folder / "store"
+        seconds = _deal(program, store, sessions, dealer_command, events) if store else 0.0
         runs = []
         for _ in range(sessions):
-            parties = _run_parties(program, folder, inputs, timeout, profile, events)
-            report = merge_reports(*parties, seconds / sessions, manifest.get("predicted", {}))
+            parties = _run_parties(program, folder, store, inputs, timeout, profile, events)
+            report = merge_reports(*parties, seconds / sessions, whole.manifest.get("predicted", {}))
             runs.append((report, parties))
         outputs = {}
         for party in (0, 1):
@@ -98,21 +100,25 @@ def _deal(program: Path, store: Path, sessions: int, command: Sequence[str], eve
 
 
 def _run_parties(
-    program: Path, folder: Path, inputs: list[Path | None], timeout: float, profile: bool, events: Events
+    program: Path,
+    folder: Path,
+    store: Path | None,
+    inputs: list[Path | None],
+    timeout: float,
+    profile: bool,
+    events: Events,
 ) -> tuple[Report, Report]:
     reports = [folder / "party0.json", folder / "party1.json"]
 
     def command(party: int, *arguments: str) -> list[str]:
         run = [sys.executable, str(program / f"party{party}" / "run"), *arguments]
-        store = str(folder / "store" / f"party{party}")
         given = inputs[party]
         return [
             *run,
             *(("--input", str(given)) if given else ()),
             "--output",
             str(folder / f"output{party}.npz"),
-            "--store",
-            store,
+            *(("--store", str(store / f"party{party}")) if store else ()),
             "--report",
             str(reports[party]),
             "--timeout",

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.session import Executor
+from mpcc.runtime.session import Executor, Progress
+from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.just_in_time import Make, Workshop
 
 
 class Prepared(Protocol):
@@ -14,6 +16,13 @@ class Prepared(Protocol):
 
     @property
     def execute(self) -> Executor: ...
+
+    @property
+    def payload_bytes(self) -> int:
+        """Of this party's derived slots, in a session."""
+
+    def make_with(self, channel: Channel) -> Make:
+        """Begin to make correlations with the other party. Raises MPC-R004..R008."""
 
     @property
     def session_bytes(self) -> int:
@@ -27,6 +36,13 @@ class Prepared(Protocol):
 
 
 Prepare = Callable[[PartyFolder], Prepared]
+
+
+def workshop_of(folder: PartyFolder, prepared: Prepared, progress: Progress) -> Workshop | None:
+    """Where the party makes correlations with the other; None where a dealer does."""
+    if not folder.two_party:
+        return None
+    return Workshop(folder.program_hash, prepared.payload_bytes, prepared.make_with, progress)
 
 
 def prepared_program(folder: PartyFolder) -> Prepared:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mpcc.ir.correlation_source import ATTRIBUTE, CorrelationSource
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 
 FORMAT = 1
@@ -54,12 +55,15 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class PartyFolder:
-    """One party's checked folder. `weights` is party 0's, `local_model` (optional) party 1's."""
+    """One party's checked folder. `weights` is party 0's, `local_model` (optional) party 1's; `two_party`:
+    the parties make the program's correlations themselves, without a dealer.
+    """
 
     path: Path
     party: int
     manifest: dict[str, Any]
     program_hash: str
+    two_party: bool
     program_text: str
     weights: Path | None
     weights_sha256: str | None
@@ -75,6 +79,7 @@ class ProgramFolder:
     path: Path
     manifest: dict[str, Any]
     program_hash: str
+    two_party: bool
     weights_sha256: str
     correlations: Path
 
@@ -144,6 +149,7 @@ def load_party_folder(folder: Path, weights: Path | None = None) -> PartyFolder:
             party=party,
             manifest=manifest,
             program_hash=program_hash(manifest),
+            two_party=_two_party(manifest),
             program_text=files[PROGRAM_NAME].read_text(encoding="utf-8"),
             weights=files.get(WEIGHTS_NAME),
             weights_sha256=manifest["files"].get(WEIGHTS_NAME),
@@ -188,10 +194,11 @@ def load_program_folder(folder: Path, *, whole: bool = True) -> ProgramFolder:
             path=folder,
             manifest=manifest,
             program_hash=program_hash(manifest),
+            two_party=_two_party(manifest),
             weights_sha256=manifest["files"].get(f"party0/{WEIGHTS_NAME}", ""),
             correlations=files[CORRELATIONS_NAME],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _damaged(where, f"a key is missing or wrong: {error}") from None
 
 
@@ -228,6 +235,12 @@ def _checked_files(
                     "MPC-R023", f"{name} differs from its checksum", where=str(path), remedy=_COMPILE_AGAIN
                 )
     return paths
+
+
+def _two_party(manifest: dict[str, Any]) -> bool:
+    """Raises KeyError, TypeError, ValueError."""
+    source = CorrelationSource(manifest["program"]["options"][ATTRIBUTE])
+    return source is CorrelationSource.TWO_PARTY
 
 
 def _specs(entries: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:

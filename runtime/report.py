@@ -24,7 +24,9 @@ def party_report(party: int, result: SessionResult, profile: bool = False) -> Re
     return {
         "party": party,
         "session": result.session_id.hex(),
-        "dealt_bytes": result.payload_bytes,
+        "two_party": result.two_party,
+        "dealt_bytes": result.dealt_bytes,
+        "preparation": asdict(result.preparation),
         "setup": asdict(result.setup),
         "online": asdict(result.online),
         "operations": [asdict(operation) for operation in result.operations],
@@ -67,31 +69,41 @@ def merge_reports(party0: Report, party1: Report, dealing_seconds: float, predic
     """R.json of the command line's contract. `predicted` comes from the manifest, in the same shape.
 
     Offline time is that of dealing one session and of its set-up; the dealt bytes are the corrections, seeds
-    not counted. An operation's rounds, bytes (both directions) and seconds are as party 1 saw them. Memory is
-    the peak of each party's process, in bytes.
+    not counted. Where the parties make their correlations themselves, it is that of making one session, with
+    the bytes that each sends and their rounds. An operation's rounds, bytes (both directions) and seconds are
+    as party 1 saw them. Memory is the peak of each party's process, in bytes.
     """
-    setup_seconds = max(party["setup"]["seconds"] for party in (party0, party1))
+    offline_seconds = sum(
+        max(p[phase]["seconds"] for p in (party0, party1)) for phase in ("preparation", "setup")
+    )
     return {
         "seconds": {
-            "offline": dealing_seconds + setup_seconds,
+            "offline": dealing_seconds + offline_seconds,
             "online": max(party["online"]["seconds"] for party in (party0, party1)),
         },
         "rounds": party1["online"]["rounds"],
+        **({"offline_rounds": party1["preparation"]["rounds"]} if party1["two_party"] else {}),
         "bytes": {
             "online": {
                 "party0": party0["online"]["bytes_sent"],
                 "party1": party1["online"]["bytes_sent"],
             },
-            "offline": {
-                "dealer_to_party0": party0["dealt_bytes"],
-                "dealer_to_party1": party1["dealt_bytes"],
-                "setup_party0_to_party1": party0["setup"]["bytes_sent"],
-            },
+            "offline": _offline_bytes(party0, party1),
         },
         "memory": {f"party{index}": p["peak_memory_bytes"] for index, p in enumerate((party0, party1))},
         "predicted": predicted,
         "operations": party1["operations"],
         "error": {},
+    }
+
+
+def _offline_bytes(party0: Report, party1: Report) -> Report:
+    if party1["two_party"]:
+        return {f"party{index}": p["preparation"]["bytes_sent"] for index, p in enumerate((party0, party1))}
+    return {
+        "dealer_to_party0": party0["dealt_bytes"],
+        "dealer_to_party1": party1["dealt_bytes"],
+        "setup_party0_to_party1": party0["setup"]["bytes_sent"],
     }
 
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.arrays_file import Arrays
-from mpcc.runtime.handshake import Limits, agree
+from mpcc.runtime.handshake import Greeting, Limits, Purpose, agree, greet
 from mpcc.runtime.profile import Span
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.channel import Channel, Counters
 from mpcc.runtime.transport.stream import StreamChannel
+from mpcc.runtime.two_party.just_in_time import Workshop, make_session
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) in bytes of both directions, as the execution goes on."""
@@ -61,10 +63,16 @@ the rest in `channel.meter.counting("online")`, with `channel.synchronise()` bet
 
 @dataclass(frozen=True)
 class SessionResult:
+    """`preparation` is that of correlations which the parties made just before, for this run; `dealt_bytes`
+    are those that came from a dealer.
+    """
+
     outputs: Arrays
     operations: list[OperationCounters]
     session_id: bytes
-    payload_bytes: int
+    two_party: bool
+    dealt_bytes: int
+    preparation: Counters
     setup: Counters
     online: Counters
     exceeded: tuple[str, ...] = ()
@@ -74,26 +82,55 @@ class SessionResult:
 def run_session(
     folder: PartyFolder,
     channel: StreamChannel,
-    store: Store,
+    store: Store | None,
     executor: Executor,
     inputs: Arrays | None,
     progress: Progress,
     limits: Limits,
     agreed: Callable[[bytes], None] = lambda session_id: None,
     taken: Callable[[], None] = lambda: None,
+    workshop: Workshop | None = None,
+    greeting: Greeting | None = None,
 ) -> SessionResult:
     """Run one session over a fresh channel, within the limits, and close it. `taken` is called when it has
     its correlations, `agreed` with its id when it begins.
 
-    On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R014,
-    MPC-S006..S010, what the executor raises, and MPC-R042 for an exception that is not an MpccError.
+    With a `workshop` the parties make correlations for this run if their stores (if any) have none in common.
+    `greeting` is that of a channel on which it is over.
+
+    On any failure the other party is told the error's code, so that it ends too. Raises MPC-R004..R015,
+    MPC-S006..S011, what the executor raises, and MPC-R042 for an exception that is not an MpccError.
     """
-    try:
-        agreement = agree(channel, folder, store, limits, taken)
+    make = partial(make_session, channel, workshop) if workshop else None
+    with telling(channel):
+        greeting = greeting or greet(channel, folder, limits, Purpose.RUN)
+        agreement = agree(channel, folder, store, greeting, taken, make)
         agreed(agreement.session_id)
         with contextlib.closing(agreement.session) as session:
             result = executor(channel, session, inputs, progress)
             channel.finish()
+    counters = channel.meter.counters
+    return SessionResult(
+        result.outputs,
+        result.operations,
+        agreement.session_id,
+        folder.two_party,
+        0 if folder.two_party else len(session.payload),
+        counters["preparation"],
+        counters["setup"],
+        counters["online"],
+        result.exceeded,
+        result.spans,
+    )
+
+
+@contextlib.contextmanager
+def telling(channel: StreamChannel) -> Iterator[None]:
+    """On any failure of the block the other party is told its code. Raises MPC-R042 for an exception that is
+    not an MpccError.
+    """
+    try:
+        yield
     except MpccError as error:
         channel.abort(error.code)
         raise
@@ -103,17 +140,6 @@ def run_session(
     except Exception as error:
         channel.abort("MPC-R042")
         raise internal_error(error) from error
-    counters = channel.meter.counters
-    return SessionResult(
-        result.outputs,
-        result.operations,
-        agreement.session_id,
-        len(session.payload),
-        counters["setup"],
-        counters["online"],
-        result.exceeded,
-        result.spans,
-    )
 
 
 def internal_error(error: Exception) -> MpccError:

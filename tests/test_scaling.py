@@ -52,7 +52,7 @@ def test_elements_are_told_apart_where_they_have_the_same_shape() -> None:
     assert totals == {
         "party0": cost.bytes_party0,
         "party1": cost.bytes_party1,
-        "dealt": cost.dealt_bytes,
+        "dealt": cost.offline_bytes,
         "setup": cost.setup_bytes,
         "multiplications": cost.multiplications,
     }

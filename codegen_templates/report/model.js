@@ -140,7 +140,7 @@ function details(operation) {
     ["ONNX", entry.onnx_nodes.flatMap((node, i) => [i ? ", " : "", make("code", "", node)])],
     ["Online", online(entry) ? sizes(entry.bytes) : "nothing is sent"],
     ["Rounds", entry.rounds ? String(entry.rounds) : ""],
-    ["Dealt", entry.dealt_bytes ? size(entry.dealt_bytes) : ""],
+    ["Dealt", entry.offline_bytes ? size(entry.offline_bytes) : ""],
     ["Products", entry.multiplications ? entry.multiplications.toLocaleString("en") : ""],
     ["Error", error ? `${number(error.max)} secure, ${number(error.approximated)} without rounding` : ""],
     ...(sitesOf.get(operation) || []).map((place) => ["Computed by", chosenLink(place)]),
@@ -164,13 +164,13 @@ function protocolTable(entry) {
   const list = make("details"), table = make("table", "small"), head = make("tr");
   const operations = entry.share_operations.map((i) => report.share_operations[i]);
   list.append(make("summary", "", operations.length === 1 ? "The protocol operation it became" : `The ${operations.length} protocol operations it became`));
-  for (const [title, className] of [["Operation", ""], ["Round", "n"], ["Online", "n"], ["Dealt", "n"]]) head.append(make("th", className, title));
+  for (const [title, className] of [["Operation", ""], ["Round", "n"], ["Online", "n"], ["Offline", "n"]]) head.append(make("th", className, title));
   table.append(head);
   for (const o of operations) {
     const row = make("tr"), first = make("td", "name");
     first.append(make("div", "", `${o.kind} %${o.name}`), make("div", "soft", `${o.sharing.replace("_", " ")}${o.ring > 1 ? `, ${o.ring} bits, ${o.fraction} fraction` : ""}, ${shape(o.shape)}`));
     const rounds = o.rounds === 0 ? "\u2013" : o.rounds === 1 ? String(o.round + 1) : `${o.round + 1}\u2013${o.round + o.rounds}`;
-    row.append(first, make("td", "n", rounds), make("td", "n", online(o) ? size(online(o)) : "\u2013"), make("td", "n", o.dealt_bytes ? size(o.dealt_bytes) : "\u2013"));
+    row.append(first, make("td", "n", rounds), make("td", "n", online(o) ? size(online(o)) : "\u2013"), make("td", "n", o.offline_bytes ? size(o.offline_bytes) : "\u2013"));
     table.append(row);
   }
   const frame = make("div", "scroll tall");

@@ -9,7 +9,7 @@ from mpcc.compiler.cost.network import Network
 from mpcc.compiler.cost.report import compute_seconds, offline_seconds, wire_bytes
 from mpcc.ir.program import Program
 
-OFFLINE_SHARE = 0.05  # of the seconds offline, in what is minimised
+OFFLINE_SHARE = 0.05  # of the seconds offline, in what is minimised, where a dealer spends them
 
 
 @dataclass(frozen=True)
@@ -18,22 +18,24 @@ class Price:
 
     rounds: int
     bytes: int
-    dealt_bytes: int
+    offline_bytes: int
     seconds: float
     offline_seconds: float
+    offline_share: float = OFFLINE_SHARE
 
     @property
     def cost(self) -> float:
         """Seconds, as they are minimised."""
-        return self.seconds + OFFLINE_SHARE * self.offline_seconds
+        return self.seconds + self.offline_share * self.offline_seconds
 
     def minus(self, other: Price) -> Price:
         return Price(
             self.rounds - other.rounds,
             self.bytes - other.bytes,
-            self.dealt_bytes - other.dealt_bytes,
+            self.offline_bytes - other.offline_bytes,
             self.seconds - other.seconds,
             self.offline_seconds - other.offline_seconds,
+            self.offline_share,
         )
 
 
@@ -44,7 +46,8 @@ def price_of(program: Program, network: Network) -> Price:
     return Price(
         cost.rounds,
         cost.bytes_party0 + cost.bytes_party1,
-        cost.dealt_bytes,
+        cost.offline_bytes,
         wire + compute_seconds(program, cost),
         offline_seconds(cost, network),
+        1.0 if cost.made else OFFLINE_SHARE,  # two parties pay for all of it themselves
     )

@@ -12,7 +12,7 @@ from mpcc.ir.diagnostics import MpccError
 
 APPROXIMATIONS_NAME = "approximations.json"
 HEAD = (
-    "operation", "where", "computed by", "error", "of the budget", "rounds", "online", "dealt", "ms"
+    "operation", "where", "computed by", "error", "of the budget", "rounds", "online", "offline", "ms"
 )  # fmt: skip
 FIELDS = {"kind", "layer", "onnx_nodes", "range", "fixed", "chosen", "runner_up"}  # of every node
 
@@ -71,7 +71,7 @@ def _row(key: tuple[str, ...], nodes: Sequence[dict[str, Any]]) -> tuple[object,
         "-" if None in shares else f"{100 * sum(shares):.2g} %",
         sum(t["rounds"] for t in taken),
         size_of(sum(t["bytes"] for t in taken)),
-        size_of(sum(t["dealt_bytes"] for t in taken)),
+        size_of(sum(t["offline_bytes"] for t in taken)),
         f"{1e3 * sum(t['seconds'] for t in taken):.3g}",
     )
 

@@ -13,6 +13,7 @@ from mpcc.ir.diagnostics import Diagnostics, MpccError
 
 if TYPE_CHECKING:
     from mpcc.compiler.backend.emit import Compiled
+    from mpcc.compiler.cost.model import Cost
     from mpcc.compiler.cost.network import Network
 
 PASSES = ("import", "lower", "remove-dead", "assign-rings")  # the names of the driver's dumps
@@ -181,11 +182,23 @@ def summary(compiled: Compiled, output: Path) -> str:
             f"online:     {cost.rounds} rounds, {size_of(cost.bytes_party0)} from party 0, "
             f"{size_of(cost.bytes_party1)} from party 1, about {prediction.seconds:.2f} s "
             f"over {prediction.network}",
-            f"offline:    {size_of(cost.dealt_bytes)} dealt to party 1 each session, "
-            f"{size_of(cost.setup_bytes)} set-up",
+            f"offline:    {offline_text(cost)}, about {prediction.offline_seconds:.2f} s",
             f"written:    {output}",
         )
     )
+
+
+def offline_text(cost: Cost) -> str:
+    """What comes before a run."""
+    from mpcc.compiler.text import size_of
+
+    if cost.made:
+        return (
+            f"{cost.made.rounds} rounds, {size_of(cost.made.party0)} from party 0, "
+            f"{size_of(cost.made.party1)} from party 1 each session"
+        )
+    dealt, setup = size_of(cost.offline_bytes), size_of(cost.setup_bytes)
+    return f"{dealt} dealt to party 1 each session, {setup} set-up"
 
 
 def _approximations(options: dict[str, Any]) -> dict[str, str]:

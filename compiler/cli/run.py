@@ -1,4 +1,4 @@
-"""`mpcc run`: the dealer and both parties as processes on this machine."""
+"""`mpcc run`: both parties, and the dealer if there is one, as processes on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from mpcc.compiler.cli.common import PATH, input_option, program_argument
 from mpcc.compiler.text import size_of
 
 
-@click.command("run", help="Run PROG on an input: the dealer and both parties as processes on this machine.")
+@click.command(
+    "run", help="Run PROG on an input: both parties, and its dealer, as processes on this machine."
+)
 @program_argument
 @input_option
 @click.option("--output", "output_path", type=PATH, metavar="Y.npz", help="Write the outputs by name.")
@@ -65,9 +67,16 @@ def run_command(
 def cost_line(report: dict[str, Any]) -> str:
     """What a run cost, in one line."""
     online, offline, seconds = report["bytes"]["online"], report["bytes"]["offline"], report["seconds"]
+    if "offline_rounds" in report:
+        made = f"{report['offline_rounds']} rounds, {_sent(offline)}"
+    else:
+        dealt, set_up = offline["dealer_to_party1"], offline["setup_party0_to_party1"]
+        made = f"{size_of(dealt)} dealt, {size_of(set_up)} set-up"
     return (
-        f"online: {report['rounds']} rounds, {size_of(online['party0'])} from party 0, "
-        f"{size_of(online['party1'])} from party 1, {seconds['online']:.2f} s; "
-        f"offline: {size_of(offline['dealer_to_party1'])} dealt, "
-        f"{size_of(offline['setup_party0_to_party1'])} set-up, {seconds['offline']:.2f} s"
+        f"online: {report['rounds']} rounds, {_sent(online)}, {seconds['online']:.2f} s; "
+        f"offline: {made}, {seconds['offline']:.2f} s"
     )
+
+
+def _sent(phase: dict[str, int]) -> str:
+    return f"{size_of(phase['party0'])} from party 0, {size_of(phase['party1'])} from party 1"

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpcc.compiler.backend.split import ticks
+from mpcc.compiler.cost.making import Making, making_of, making_of_part
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Operation, Program
 from mpcc.passes.schedule_rounds import schedule
 from mpcc.runtime.correlations.plan import correction_bytes
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.linear import difference_sizes
+from mpcc.runtime.two_party.session_cost import ATTRIBUTE
 from mpcc.runtime.weight_differences import TOKEN_BYTES
 
 
@@ -24,39 +27,51 @@ class OperationCost:
     ticks: int
     bytes_party0: int
     bytes_party1: int
-    dealt_bytes: int
+    offline_bytes: int
     multiplications: int
 
 
 @dataclass(frozen=True)
 class Cost:
-    """A program's cost. `rounds` counts ticks in which anything is sent; bytes are what each party sends."""
+    """A program's cost. `rounds` counts ticks in which anything is sent; bytes are what each party sends.
+
+    `offline_bytes` are dealt to party 1; without a dealer they are what both parties send to make their
+    correlations, and `made` says more.
+    """
 
     rounds: int
     bytes_party0: int
     bytes_party1: int
-    dealt_bytes: int
+    offline_bytes: int
     setup_bytes: int
     multiplications: int
     operations: tuple[OperationCost, ...]
+    made: Making | None = None
 
     def report(self) -> dict[str, Any]:
         """The `predicted` entry of a run's report."""
+        dealt = {
+            "dealer_to_party0": 0,
+            "dealer_to_party1": self.offline_bytes,
+            "setup_party0_to_party1": self.setup_bytes,
+        }
+        made = {"party0": self.made.party0, "party1": self.made.party1} if self.made else None
         return {
             "rounds": self.rounds,
             "bytes": {
                 "online": {"party0": self.bytes_party0, "party1": self.bytes_party1},
-                "offline": {
-                    "dealer_to_party0": 0,
-                    "dealer_to_party1": self.dealt_bytes,
-                    "setup_party0_to_party1": self.setup_bytes,
-                },
+                "offline": made or dealt,
             },
         }
 
 
-def operation_cost(operation: Operation) -> OperationCost:
+def operation_cost(operation: Operation, source: CorrelationSource) -> OperationCost:
     """From the protocol's declarations."""
+    if source is CorrelationSource.TWO_PARTY:
+        made = making_of_part([operation])
+        offline_bytes = made.party0 + made.party1
+    else:
+        offline_bytes = correction_bytes(operation)
     protocol = protocols[operation.kind]
     messages = protocol.messages(operation)
     return OperationCost(
@@ -66,22 +81,29 @@ def operation_cost(operation: Operation) -> OperationCost:
         len(messages),
         sum(m[0] for m in messages),
         sum(m[1] for m in messages),
-        correction_bytes(operation),
+        offline_bytes,
         protocol.multiplications(operation),
     )
 
 
 def cost_of(program: Program) -> Cost:
     """The cost of a share-stage program with its rings assigned."""
-    operations = tuple(operation_cost(o) for o in program.operations)
+    source = source_of(program.attributes)
+    operations = tuple(operation_cost(o, source) for o in program.operations)
     linear = [o for o in program.operations if o.kind in ("linear", "gain")]
     setup = TOKEN_BYTES + sum(size for o in linear for size in difference_sizes(o))
+    offline, made = sum(o.offline_bytes for o in operations), None
+    if source is CorrelationSource.TWO_PARTY:
+        whole = ATTRIBUTE in program.attributes
+        made = making_of(program) if whole else making_of_part(program.operations)
+        offline, setup = made.party0 + made.party1, 0
     return Cost(
         rounds=len(schedule(program, ticks)) - 1,
         bytes_party0=sum(o.bytes_party0 for o in operations),
         bytes_party1=sum(o.bytes_party1 for o in operations),
-        dealt_bytes=sum(o.dealt_bytes for o in operations),
+        offline_bytes=offline,
         setup_bytes=setup,
         multiplications=sum(o.multiplications for o in operations),
         operations=operations,
+        made=made,
     )

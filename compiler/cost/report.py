@@ -17,6 +17,7 @@ from mpcc.compiler.text import count_of, size_of, table
 from mpcc.ir.parser import read_program
 from mpcc.ir.program import Operation, Program
 from mpcc.passes.schedule_rounds import operation_levels, schedule
+from mpcc.runtime.correlations.plan import correction_bytes
 from mpcc.runtime.correlations.prefetch import BUDGET_BYTES
 from mpcc.runtime.memory import ELEMENT_BYTES, NO_MEMORY, elements, most_alive
 from mpcc.runtime.protocols import protocols
@@ -67,8 +68,10 @@ def predict(program: Program, cost: Cost, network: Network) -> Prediction:
 
 
 def offline_seconds(cost: Cost, network: Network) -> float:
-    """Dealing a session, and sending what was dealt and the masked weights."""
-    sent = cost.dealt_bytes + cost.setup_bytes
+    """Dealing a session, and sending what was dealt and the masked weights; without a dealer, making one."""
+    if cost.made:
+        return cost.made.seconds_over(network)
+    sent = cost.offline_bytes + cost.setup_bytes
     return network.seconds(0, sent) + sent / DEALING_BYTES_PER_SECOND
 
 
@@ -79,7 +82,7 @@ def compute_seconds(program: Program, cost: Cost) -> float:
     return (
         computed * SECONDS_PER_OPERATION
         + sum(map(product_seconds, products))
-        + cost.dealt_bytes / CORRELATION_BYTES_PER_SECOND
+        + sum(map(correction_bytes, program.operations)) / CORRELATION_BYTES_PER_SECOND
         + (cost.bytes_party0 + cost.bytes_party1) / MESSAGE_BYTES_PER_SECOND
     )
 
@@ -127,7 +130,7 @@ def cost_text(folder: Path, network: Network) -> str:
     """`mpcc cost`."""
     summary, prediction = _predicted(folder, network)
     cost = summary.cost
-    head = ("", "operations", "rounds", "bytes party 0", "bytes party 1", "dealt bytes", "multiplications")
+    head = ("", "operations", "rounds", "bytes party 0", "bytes party 1", "offline bytes", "multiplications")
     return "\n".join(
         (
             f"{summary.name}",
@@ -135,8 +138,7 @@ def cost_text(folder: Path, network: Network) -> str:
             f"rounds            {count_of(cost.rounds)}",
             f"bytes, party 0    {count_of(cost.bytes_party0)}",
             f"bytes, party 1    {count_of(cost.bytes_party1)}",
-            f"bytes dealt       {count_of(cost.dealt_bytes)} to party 1, each session",
-            f"bytes of set-up   {count_of(cost.setup_bytes)} from party 0 to party 1",
+            *_offline(cost),
             f"multiplications   {count_of(cost.multiplications)}",
             f"seconds online    about {prediction.seconds:.2f} over {network}: "
             f"{prediction.network_seconds:.2f} on the wire, {prediction.compute_seconds:.2f} computing",
@@ -153,10 +155,23 @@ def cost_text(folder: Path, network: Network) -> str:
                 [
                     _cells(row)
                     for row in summary.kinds
-                    if row.online or row.dealt_bytes or row.multiplications
+                    if row.online or row.offline_bytes or row.multiplications
                 ],
             ),
         )
+    )
+
+
+def _offline(cost: Cost) -> tuple[str, str]:
+    if cost.made:
+        return (
+            f"bytes to prepare  {count_of(cost.made.party0)} from party 0, {count_of(cost.made.party1)} from "
+            "party 1, each session",
+            f"seconds offline   about {cost.made.seconds:.2f} computing",
+        )
+    return (
+        f"bytes dealt       {count_of(cost.offline_bytes)} to party 1, each session",
+        f"bytes of set-up   {count_of(cost.setup_bytes)} from party 0 to party 1",
     )
 
 
@@ -192,7 +207,7 @@ def _cells(row: Row) -> tuple[object, ...]:
         row.rounds,
         row.bytes_party0,
         row.bytes_party1,
-        row.dealt_bytes,
+        row.offline_bytes,
         row.multiplications,
     )
     return row.label, *counts
@@ -205,7 +220,7 @@ def _entries(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "operations": row.operations,
             "rounds": row.rounds,
             "bytes": {"party0": row.bytes_party0, "party1": row.bytes_party1},
-            "dealt_bytes": row.dealt_bytes,
+            "offline_bytes": row.offline_bytes,
             "multiplications": row.multiplications,
         }
         for row in rows

@@ -14,6 +14,7 @@ from mpcc.compiler.cost.model import operation_cost
 from mpcc.compiler.inspection.lines import count, kinds_of, short_line
 from mpcc.compiler.layers import layer_of, layers_by_node
 from mpcc.compiler.text import size_of, table
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.printer import print_operation
 from mpcc.ir.program import Operation, Program
@@ -51,6 +52,11 @@ class Pattern:
         )
 
 
+HEAD = (
+    "layer", "operation", "node", "protocols", "rounds", "sent", "offline", "computed by", "error"
+)  # fmt: skip
+
+
 @dataclass
 class Found:
     """The operations of some ONNX nodes: one of the tensor stage, or several that share nodes."""
@@ -60,6 +66,7 @@ class Found:
     tensor: list[Operation]
     share: list[Operation]
     rounds: set[int]
+    source: CorrelationSource
 
     @property
     def name(self) -> str:
@@ -73,13 +80,13 @@ def find(tensor: Program, share: Program, pattern: Pattern) -> list[Found]:
     """
     pattern.check((tensor, share))
     layers = layers_by_node(tensor)
-    levels = operation_levels(share, ticks)
+    levels, source = operation_levels(share, ticks), source_of(share.attributes)
     found: dict[str, Found] = {}
 
     def entry(operation: Operation) -> Found | None:
         known = next((found[n] for n in operation.onnx_nodes if n in found), None)
         if known is None and pattern(operation.onnx_nodes):
-            known = Found(operation.onnx_nodes, layer_of(operation, layers), [], [], set())
+            known = Found(operation.onnx_nodes, layer_of(operation, layers), [], [], set(), source)
             found.update(dict.fromkeys(operation.onnx_nodes, known))
         return known
 
@@ -103,9 +110,8 @@ def nodes_text(tensor: Program, share: Program, pattern: Pattern, choices: Conte
     facts = [_Facts(f, choices.get("nodes", ()), verified.get("error", {}).get("layers", ())) for f in found]
     lines = []
     if len(found) > 1:
-        head = ("layer", "operation", "node", "protocols", "rounds", "sent", "dealt", "computed by", "error")
         title = f"{count(len(found), 'operation')} of nodes like {' or '.join(pattern.texts)}"
-        lines += [title, "", table(head, [f.row() for f in facts])]
+        lines += [title, "", table(HEAD, [f.row() for f in facts])]
     if len(found) > DETAILED:
         lines += ["", f"What each becomes is shown of {DETAILED} at most: give more of a name"]
         return "\n".join(lines)
@@ -153,9 +159,9 @@ class _Facts:
         self.found = found
         self.choices = [c for c in choices if nodes.intersection(c["onnx_nodes"])]
         self.errors = [e for e in errors if nodes.intersection(e["onnx_nodes"])]
-        costs = [operation_cost(o) for o in found.share]
+        costs = [operation_cost(o, found.source) for o in found.share]
         self.sent = (sum(c.bytes_party0 for c in costs), sum(c.bytes_party1 for c in costs))
-        self.dealt = sum(c.dealt_bytes for c in costs)
+        self.offline = sum(c.offline_bytes for c in costs)
         self.products = sum(c.multiplications for c in costs)
 
     def row(self) -> tuple[object, ...]:
@@ -168,7 +174,7 @@ class _Facts:
             len(found.share),
             len(found.rounds),
             size_of(sent) if sent else "-",
-            size_of(self.dealt) if self.dealt else "-",
+            size_of(self.offline) if self.offline else "-",
             ", ".join(names) or "-",
             f"{max(e['max'] for e in self.errors):.2g}" if self.errors else "-",
         )
@@ -187,7 +193,7 @@ class _Facts:
         if found.share:
             yield (
                 f"  cost     {size_of(self.sent[0])} from party 0, {size_of(self.sent[1])} from party 1, "
-                f"{size_of(self.dealt)} dealt, {self.products:,} ring multiplications"
+                f"{size_of(self.offline)} offline, {self.products:,} ring multiplications"
             )
         yield from (f"  chosen   {_choice_line(choice)}" for choice in self.choices)
         for error in self.errors:

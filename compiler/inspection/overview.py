@@ -15,7 +15,7 @@ from mpcc.compiler.summary import Ring, Row, Summary, share_stage, summarise
 from mpcc.compiler.text import count_of, size_of, table
 from mpcc.ir.program import Program
 
-COSTS = ("operations", "rounds", "party 0 sends", "party 1 sends", "dealt")
+COSTS = ("operations", "rounds", "party 0 sends", "party 1 sends", "offline")
 RING_STEP = 8  # ring widths in one row
 
 
@@ -45,8 +45,8 @@ def overview(prog: Path, manifest: dict[str, Any], dumps: Sequence[tuple[str, Pr
 
 def _kinds(summary: Summary) -> dict[str, str]:
     """A table of what is sent or dealt; the operations that cost only computing in a line."""
-    costly = [r for r in summary.kinds if r.online or r.dealt_bytes]
-    free = [f"{r.operations} {r.label}" for r in summary.kinds if not (r.online or r.dealt_bytes)]
+    costly = [r for r in summary.kinds if r.online or r.offline_bytes]
+    free = [f"{r.operations} {r.label}" for r in summary.kinds if not (r.online or r.offline_bytes)]
     return {"kinds": table(("operation", *COSTS), [_cells(r) for r in costly]), "free": ", ".join(free)}
 
 
@@ -77,5 +77,5 @@ def _experts(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cells(row: Row) -> tuple[object, ...]:
-    sizes = (size_of(n) if n else "-" for n in (row.bytes_party0, row.bytes_party1, row.dealt_bytes))
+    sizes = (size_of(n) if n else "-" for n in (row.bytes_party0, row.bytes_party1, row.offline_bytes))
     return (row.label, row.operations, row.rounds, *sizes)

@@ -13,7 +13,7 @@ from mpcc.passes.lower.activations import function_of
 
 Entry = dict[str, Any]
 ERRORS = ("rms_error", "max_error", "output_error", "budget_share")
-PRICES = ("rounds", "bytes", "dealt_bytes", "seconds")
+PRICES = ("rounds", "bytes", "offline_bytes", "seconds")
 
 
 def chosen_entry(content: Entry, operations: Operations, computed: Program, safety: float) -> Entry:

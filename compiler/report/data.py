@@ -13,6 +13,7 @@ from mpcc.compiler.report.graph import layers_graph, operation_graphs, parts_gra
 from mpcc.compiler.report.operations import Operations
 from mpcc.compiler.report.parties import parties_entry, public_entry
 from mpcc.compiler.summary import share_stage, summarise
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Program, Stage
 
 SCHEMA = 1  # grows when a field changes its meaning or goes
@@ -52,6 +53,7 @@ def report_data(manifest: Entry, dumps: Dumps, choices: Entry, experts: Entry, v
             {"bits": r.bits, "values": r.values, "elements": r.elements, "kinds": list(r.kinds)}
             for r in summary.rings
         ],
+        "two_party": source_of(share.attributes) is CorrelationSource.TWO_PARTY,
         "approximations": chosen_entry(choices, operations, computed, options["formats"]["safety"])
         if choices
         else None,

@@ -27,14 +27,14 @@ class Totals:
 
     operations: int = 0
     bytes: list[int] = field(default_factory=lambda: [0, 0])
-    dealt_bytes: int = 0
+    offline_bytes: int = 0
     multiplications: int = 0
     rounds: set[int] = field(default_factory=set)
 
     def add(self, cost: OperationCost, rounds: Iterable[int]) -> None:
         self.operations += 1
         self.bytes = [self.bytes[0] + cost.bytes_party0, self.bytes[1] + cost.bytes_party1]
-        self.dealt_bytes += cost.dealt_bytes
+        self.offline_bytes += cost.offline_bytes
         self.multiplications += cost.multiplications
         self.rounds.update(rounds)
 
@@ -42,7 +42,7 @@ class Totals:
         return {
             "operations": self.operations,
             "bytes": self.bytes,
-            "dealt_bytes": self.dealt_bytes,
+            "offline_bytes": self.offline_bytes,
             "multiplications": self.multiplications,
             "rounds": len(self.rounds),
         }
@@ -159,7 +159,7 @@ class Operations:
                 "round": self._rounds_of[index][0] if self._rounds_of[index] else -1,
                 "rounds": len(self._rounds_of[index]),
                 "bytes": [cost.bytes_party0, cost.bytes_party1],
-                "dealt_bytes": cost.dealt_bytes,
+                "offline_bytes": cost.offline_bytes,
                 "multiplications": cost.multiplications,
                 **_ring(operation.result),
             }
@@ -189,7 +189,7 @@ class Operations:
 
 def _expense(entry: Entry) -> tuple[Any, ...]:
     """The most expensive first."""
-    return -sum(entry["bytes"]), -entry["dealt_bytes"], -entry["operations"], entry["label"]
+    return -sum(entry["bytes"]), -entry["offline_bytes"], -entry["operations"], entry["label"]
 
 
 def _shape(value: Value) -> list[int]:

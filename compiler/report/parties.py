@@ -8,6 +8,7 @@ from typing import Any
 from mpcc.compiler.choose.experts.text import public_lines
 from mpcc.compiler.disclosures import Opening
 from mpcc.compiler.text import count_of, shape_of
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.dialects.base import integers
 from mpcc.ir.program import Program
 from mpcc.ir.range_checks import checked_layers
@@ -22,13 +23,14 @@ WEIGHTS_REASON = (
 
 def parties_entry(manifest: Entry, program: Program, opened: list[Opening]) -> list[Entry]:
     """The report's `parties`: of each what it holds, the outputs that it learns, and what it sees besides."""
+    dealt = source_of(program.attributes) is CorrelationSource.DEALER
     return [
         {
             "name": NAMES[party],
             "holds": _holds(party, manifest, program),
             "outputs": [o["name"] for o in manifest["outputs"] if o["reveal"] in (f"party{party}", "both")],
             "seen": [_seen(opening, party) for opening in opened if opening.sent[1 - party]]
-            + ([_weights(manifest, program)] if party else []),
+            + ([_weights(manifest, program)] if party and dealt else []),
         }
         for party in (0, 1)
     ]

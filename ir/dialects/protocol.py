@@ -84,22 +84,30 @@ class Serve(ShareOperation):
 class Linear(ShareOperation):
     """Served x [.., k] times party 0's weight [k, n], or x [.., E, m, k] times weights [E, k, n], plus an
     optional bias of the product's fraction that broadcasts to the result.
+
+    `weight_bits`, where stated: every integer of the weight is below 2^weight_bits in magnitude. Parties that
+    make correlations themselves profit from the bound; it is public, and not the weight's own.
     """
 
     name = "linear"
+    optional = {"weight_bits": int}
 
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
         expect_count(operands, 2, 3)
         x, w = ring(operands, 0, Sharing.SERVED), ring(operands, 1, Sharing.PRIVATE0)
+        _check_weight_bits(attributes)
         return [_with_bias(operands, x, w, linear_shape(x.shape, w.shape))]
 
 
 @register
 class Gain(ShareOperation):
-    """Served x times party 0's weight elementwise (broadcast, x keeps its shape), plus an optional bias."""
+    """Served x times party 0's weight elementwise (broadcast, x keeps its shape), plus an optional bias.
+    `weight_bits` as in `linear`.
+    """
 
     name = "gain"
+    optional = {"weight_bits": int}
 
     @classmethod
     def infer(cls, operands: list[Type], attributes: Attributes) -> list[Type]:
@@ -107,7 +115,13 @@ class Gain(ShareOperation):
         x, w = ring(operands, 0, Sharing.SERVED), ring(operands, 1, Sharing.PRIVATE0)
         if broadcast(x.shape, w.shape) != x.shape:
             raise ValueError(f"gain: {w.shape} does not broadcast to {x.shape}")
+        _check_weight_bits(attributes)
         return [_with_bias(operands, x, w, x.shape)]
+
+
+def _check_weight_bits(attributes: Attributes) -> None:
+    if not 1 <= integer({"weight_bits": 64, **attributes}, "weight_bits") <= 64:
+        raise ValueError("weight_bits within 1..64")
 
 
 def _with_bias(operands: list[Type], x: RingType, w: RingType, shape: tuple[int, ...]) -> RingType:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mpcc.ir.correlation_source import source_attributes, source_of
+from mpcc.ir.correlation_source import CorrelationSource, source_attributes, source_of
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.dialects import definition
 from mpcc.ir.dialects.base import VIEW_ATTRIBUTES, apply_view
@@ -23,6 +23,8 @@ from mpcc.passes.approximations.plan import Plan, Used
 from mpcc.passes.lower.reliance import Reliance, Reliances
 
 UNDECIDED = 64  # width of an opening that assign_rings decides
+WEIGHTED = ("linear", "gain")
+WEIGHT_STEP = 4  # of the public bound on a weight's magnitude, in bits
 SLACK = 1  # an opening or a truncation needs |x| < 2^(k-2): one bit beyond two's complement
 
 
@@ -145,6 +147,8 @@ class Context:
         self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute
     ) -> Value:
         """Append an operation at its widest ring; `extent` is the range of the real value."""
+        if kind in WEIGHTED and source_of(self.source.attributes) is CorrelationSource.TWO_PARTY:
+            attributes["weight_bits"] = self._weight_bits(operands[1])
         return emit_widest(self.builder, kind, operands, attributes, extent, self.nodes)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
@@ -171,6 +175,19 @@ class Context:
         kept = np.asarray(array, dtype=np.float32)
         name = self._store(kept)
         return self.emit("weight", name=name, fraction=fraction, shape=kept.shape, extent=extent)
+
+    def _weight_bits(self, weight: Value) -> int:
+        """Of the magnitude of a weight's integers: the least of its fraction bits and 4, 8, 12, .. more that
+        holds it. It decides about the noise of ciphertexts and is public: so it is coarse.
+        """
+        producer = next(o for o in reversed(self.builder.program.operations) if o.result is weight)
+        array = self.builder.program.constants[str(producer.attributes["name"])]
+        fraction = ring_of(weight).fraction
+        largest = max(abs(float(np.max(array, initial=0.0))), abs(float(np.min(array, initial=0.0))))
+        bits = fraction + WEIGHT_STEP
+        while largest * 2.0**fraction + 1 >= 2.0**bits:
+            bits += WEIGHT_STEP
+        return bits
 
     def _store(self, array: np.ndarray) -> str:
         name = f"c{self._constants}"

@@ -155,7 +155,7 @@ def _made_bits(bits: int, thresholds: int, width: int) -> float:
     blocks = -(-(bits - 1) // width)
     if blocks > len(CARRY_PRODUCTS):
         return math.inf
-    onehots = 2 * (2**width - 2) * blocks
+    onehots = 2.0 * ((1 << width) - 2) * blocks
     return onehots + thresholds * (BITS_OF_AND * CARRY_PRODUCTS[blocks - 1] + 2 * (2 * blocks - 2))
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from mpcc.runtime.store.opening import open_or_create, open_store_of
 from mpcc.runtime.store.sealing import StoreKey
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.address import Address
+from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.stream import DEFAULT_TIMEOUT, LONGEST_TIMEOUT
 from mpcc.runtime.transport.tls import Credentials, Role, Security
 
@@ -123,20 +124,58 @@ def store_options(command: Command) -> Command:
     return click.option(
         "--store",
         type=PATH,
-        required=True,
         metavar="FOLDER",
-        help="This party's store of correlations.",
+        help="This party's store of correlations. Not needed where the parties make their own for each run.",
     )(command)
 
 
 def open_store(options: dict[str, Any], folder: PartyFolder) -> Store:
     """The party's store. Raises MPC-S001..S005, MPC-S015..S019."""
-    return open_store_of(folder, options["store"], _store_key(options))
+    return open_store_of(folder, _store_path(options), _store_key(options))
 
 
 def open_or_create_store(options: dict[str, Any], folder: PartyFolder) -> Store:
     """The party's store, made if there is none yet: as `bulk_option` says. Raises MPC-S002..S020."""
-    return open_or_create(folder, options["store"], _store_key(options), options.get("bulk"))
+    return open_or_create(folder, _store_path(options), _store_key(options), options.get("bulk"))
+
+
+@contextlib.contextmanager
+def store_for_runs(
+    options: dict[str, Any], folder: PartyFolder, dealer: bool = False
+) -> Iterator[Store | None]:
+    """The party's store, with a session that is unused unless a `dealer` or the parties themselves fill it.
+    None where it is not needed: the parties make their correlations for each run. Raises MPC-S001..S006,
+    MPC-S015..S019, UsageError.
+    """
+    if folder.two_party and options["store"] is None:
+        yield None
+        return
+    filled = dealer or folder.two_party
+    with contextlib.closing((open_or_create_store if filled else open_store)(options, folder)) as store:
+        if not filled:
+            store.require_unused()
+        yield store
+
+
+def moved(counters: Counters) -> str:
+    """What was said in a phase, and how long it took."""
+    return (
+        f"{counters.rounds} rounds, {counters.bytes_sent:,} bytes sent, "
+        f"{counters.bytes_received:,} received, {counters.seconds:.2f} s"
+    )
+
+
+def progress_of(events: Events, phase: str) -> Callable[[int, int], None]:
+    """A phase's progress, told in (done, total) bytes."""
+    return lambda done, total: events.progress(phase, done, total)
+
+
+def _store_path(options: dict[str, Any]) -> Path:
+    """Raises UsageError."""
+    if options["store"] is None:
+        raise click.UsageError("Missing option '--store'.")
+    path: Path = options["store"]
+    return path
 
 
 def _store_key(options: dict[str, Any]) -> StoreKey | None:
@@ -148,8 +187,9 @@ def run_command(
 ) -> int:
     """Parse the command line and act. Returns 0 on success, 2 for a wrong command line, 1 for other errors.
 
-    `command` only returns its options. SIGTERM, Ctrl-C and the end of the terminal end the action with
-    MPC-R041, and no exception leaves this function as a traceback.
+    `command` only returns its options; what they must be may depend on a program, so the action may raise
+    click's UsageError, too. SIGTERM, Ctrl-C and the end of the terminal end the action with MPC-R041, and no
+    exception leaves this function as a traceback.
     """
     command.context_settings["help_option_names"] = ["-h", "--help"]
     try:
@@ -162,11 +202,16 @@ def run_command(
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         signal.signal(signal.SIGHUP, _interrupt)
-    if options.pop("events"):
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        return _act(action, options, JsonEvents())
-    with ScreenEvents() as screen:
-        return _act(action, options, screen)
+    try:
+        if options.pop("events"):
+            threading.Thread(target=_end_with_parent, daemon=True).start()
+            return _act(action, options, JsonEvents())
+        with ScreenEvents() as screen:
+            return _act(action, options, screen)
+    except click.UsageError as error:
+        error.ctx = click.Context(command, info_name=name)
+        error.show()
+        return error.exit_code
 
 
 def _act(action: Callable[[dict[str, Any], Events], None], options: dict[str, Any], events: Events) -> int:
@@ -176,6 +221,8 @@ def _act(action: Callable[[dict[str, Any], Events], None], options: dict[str, An
         return _fail(events, error)
     except KeyboardInterrupt:
         return _fail(events, MpccError("MPC-R041", "interrupted", remedy=_START_AGAIN))
+    except click.UsageError:
+        raise
     except Exception as error:
         return _fail(events, internal_error(error))
     return SUCCESS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,20 +18,22 @@ from mpcc.runtime.commands.common import (
     AddressType,
     Command,
     events_option,
-    open_or_create_store,
-    open_store,
+    moved,
+    progress_of,
     run_command,
     security,
     security_options,
+    store_for_runs,
     store_options,
     timeout_option,
 )
+from mpcc.runtime.correlation_source import require_dealer
 from mpcc.runtime.events import Events
 from mpcc.runtime.handshake import Limits
-from mpcc.runtime.prepare import Prepare, prepared_program
+from mpcc.runtime.prepare import Prepare, prepared_program, workshop_of
 from mpcc.runtime.program_folder import PartyFolder, load_folder_of_party, read_manifest
 from mpcc.runtime.report import party_report, write_report
-from mpcc.runtime.session import Progress, SessionResult, run_session
+from mpcc.runtime.session import SessionResult, run_session
 from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.tcp import Listener
@@ -121,13 +122,21 @@ def _serve(folder: Path, prepare: Prepare, options: dict[str, Any], events: Even
         if path:
             check_writable(path)
     timeout = options["timeout"]
-    with contextlib.closing(open_store(options, program)) as store:
-        store.require_unused()
-        with Listener(options["listen"], secured) as listener:
-            events.tell("listening", f"listening on port {listener.port}", port=listener.port)
-            execute = prepare(program).execute
-            channel = listener.accept(timeout).channel(timeout, frozenset([Role.PARTY1]))
-            result = run_session(program, channel, store, execute, inputs, _online(events), Limits(timeout))
+    with store_for_runs(options, program) as store, Listener(options["listen"], secured) as listener:
+        events.tell("listening", f"listening on port {listener.port}", port=listener.port)
+        prepared = prepare(program)
+        workshop = workshop_of(program, prepared, progress_of(events, "preparing"))
+        channel = listener.accept(timeout).channel(timeout, frozenset([Role.PARTY1]))
+        result = run_session(
+            program,
+            channel,
+            store,
+            prepared.execute,
+            inputs,
+            progress_of(events, "online"),
+            Limits(timeout),
+            workshop=workshop,
+        )
     refuse_exceeded(result.exceeded)
     if options["output"]:
         write_outputs(options["output"], result.outputs)
@@ -145,41 +154,37 @@ def infer(folder: Path, prepare: Prepare, options: dict[str, Any], events: Event
         if path:
             check_writable(path)
     server = Server(options["connect"], secured, Limits(options["timeout"]))
-    with contextlib.closing(_client_store(program, secured, options, events)) as store:
-        result = ask(server, program, store, prepare(program).execute, arrays, _online(events))
+    if options["dealer"]:
+        require_dealer(program)
+    with store_for_runs(options, program, options["dealer"] is not None) as store:
+        if options["dealer"] and store is not None:
+            _fill(program, store, secured, options, events)
+        prepared = prepare(program)
+        workshop = workshop_of(program, prepared, progress_of(events, "preparing"))
+        result = ask(
+            server, program, store, prepared.execute, arrays, progress_of(events, "online"), workshop
+        )
     if options["output"]:
         write_outputs(options["output"], result.outputs)
     _report_session(1, result, options, events)
     return result.outputs
 
 
-def _client_store(program: PartyFolder, secured: Security, options: dict[str, Any], events: Events) -> Store:
-    """Party 1's store, with a session that is unused: the dealer's if need be."""
-    if not options["dealer"]:
-        store = open_store(options, program)
-        store.require_unused()
-        return store
+def _fill(
+    program: PartyFolder, store: Store, secured: Security, options: dict[str, Any], events: Events
+) -> None:
+    """Party 1's store has a session that is unused: the dealer's if need be."""
     from mpcc.runtime.dealing.supply import Dealer, fill
 
-    store = open_or_create_store(options, program)
     dealer = Dealer(options["dealer"], secured, options["timeout"])
-    fill(program, store, dealer, 1, lambda done, total: events.progress("dealing", done, total))
-    return store
+    fill(program, store, dealer, 1, progress_of(events, "dealing"))
 
 
 def _report_session(party: int, result: SessionResult, options: dict[str, Any], events: Events) -> None:
     if options["report"]:
         write_report(options["report"], party_report(party, result, options["profile"]))
-    online = result.online
-    events.tell(
-        "done",
-        f"session {result.session_id.hex()[:8]}: {online.rounds} rounds, {online.bytes_sent:,} bytes sent, "
-        f"{online.bytes_received:,} received, {online.seconds:.2f} s",
-    )
-
-
-def _online(events: Events) -> Progress:
-    return lambda done, total: events.progress("online", done, total)
+    made = f"; made its correlations: {moved(result.preparation)}" if result.preparation.rounds else ""
+    events.tell("done", f"session {result.session_id.hex()[:8]}: {moved(result.online)}{made}")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,10 @@ from mpcc.runtime.commands.common import (
     timeout_option,
 )
 from mpcc.runtime.commands.party import dealer_option, server_inputs
+from mpcc.runtime.correlation_source import require_dealer
 from mpcc.runtime.events import Events
 from mpcc.runtime.handshake import Limits
-from mpcc.runtime.prepare import Prepare, prepared_program
+from mpcc.runtime.prepare import Prepare, prepared_program, workshop_of
 from mpcc.runtime.program_folder import PartyFolder, load_folder_of_party
 from mpcc.runtime.transport.stream import LONGEST_TIMEOUT
 from mpcc.runtime.transport.tls import Role
@@ -85,6 +86,13 @@ class BytesType(click.ParamType[int]):
     type=AddressType(),
     help="Answer /healthz and /metrics (Prometheus) here; `:9000` is this machine alone.",
 )
+@click.option(
+    "--most-unused",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    help="Without a dealer: prepare sessions with clients that ask for it, until so many are unused.",
+)
 @click.option("--log", type=PATH, metavar="FILE", help="Append JSON lines here; else they go to stderr.")
 @timeout_option
 @events_option
@@ -109,6 +117,8 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
 
     folder = load_folder_of_party(options["folder"], 0, options["weights"])
     _refuse_outputs(folder)
+    if options["dealer"]:
+        require_dealer(folder)
     inputs = server_inputs(folder, options["input"])
     prepared = prepare(folder)
     if options["session_memory"] is not None:
@@ -118,11 +128,12 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
     secured = security(options, Role.PARTY0, events)
     limits = Limits(options["timeout"], options["session_seconds"])
     sessions = options["sessions"]
-    opening = open_or_create_store if options["dealer"] else open_store
+    opening = open_or_create_store if options["dealer"] or folder.two_party else open_store
     with contextlib.closing(opening(options, folder)) as store:
         prepared.load_weights()
         with Listener(options["listen"], secured) as listener, contextlib.ExitStack() as stack:
-            served = Served(folder, prepared.execute, inputs, store)
+            workshop = workshop_of(folder, prepared, lambda done, total: None)
+            served = Served(folder, prepared.execute, inputs, store, workshop, options["most_unused"])
             server = Server(served, listener, limits, sessions, options["queue"], log)
             if options["dealer"]:
                 dealer = Dealer(options["dealer"], secured, options["timeout"])

@@ -11,20 +11,24 @@ from mpcc.runtime.store.session_file import Payload
 class CorrelationSource:
     """Hands out this party's part of every slot, each once.
 
-    `corrections` is party 1's payload (empty for party 0), read slot by slot, and `offsets` maps a value's
-    name to where its derived slots begin in it, in bytes.
+    `payload` has the derived slots, and is read slot by slot; `offsets` maps a value's name to where they
+    begin in it, in bytes. Where a dealer made them (`two_party` false), party 0's part is expanded from its
+    seed instead.
     """
 
-    def __init__(self, party: int, seed: bytes, corrections: Payload, offsets: dict[str, int]) -> None:
+    def __init__(
+        self, party: int, seed: bytes, payload: Payload, offsets: dict[str, int], two_party: bool = False
+    ) -> None:
         self._party = party
+        self._stored = two_party or party == 1
         self._seed = seed
-        self._corrections = corrections
+        self._payload = payload
         self._offsets = offsets
         self._drawn: set[str] = set()
 
     def draw(self, value_name: str, slots: list[Slot]) -> dict[str, Part]:
         """Parts by slot name; slots of the other party are left out. Raises RuntimeError on a second draw,
-        MPC-S008 for damaged corrections.
+        MPC-S008 for a damaged payload.
         """
         if value_name in self._drawn:
             raise RuntimeError(f"the correlation of %{value_name} was already used")
@@ -32,8 +36,8 @@ class CorrelationSource:
         parts: dict[str, Part] = {}
         offset = self._offsets.get(value_name, 0)
         for slot in slots:
-            if slot.role is Role.DERIVED and self._party == 1:
-                data = self._corrections[offset : offset + slot.correction_bytes]
+            if slot.role is Role.DERIVED and self._stored:
+                data = self._payload[offset : offset + slot.correction_bytes]
                 parts[slot.name] = slot.unpack(np.frombuffer(data, dtype=np.uint8))
                 offset += slot.correction_bytes
             elif slot.role in (Role.UNIFORM, Role.DERIVED, Role(f"party{self._party}")):

@@ -69,11 +69,14 @@ class Slot:
 
     def correct(self, value: Part, part0: Part) -> memoryview:
         """Party 1's part such that both combine to `value`, packed for the store. `part0` is overwritten."""
-        part1 = (np.bitwise_xor if self.boolean else np.subtract)(value, part0, out=part0)
-        return part1.view(np.uint8).data if self.lanes else kernels.pack(part1, self.bits).data
+        return self.pack((np.bitwise_xor if self.boolean else np.subtract)(value, part0, out=part0))
+
+    def pack(self, part: Part) -> memoryview:
+        """A part for the store, in `correction_bytes` bytes."""
+        return part.view(np.uint8).data if self.lanes else kernels.pack(part, self.bits).data
 
     def unpack(self, data: np.ndarray) -> Part:
-        """Party 1's part from its `correction_bytes` bytes."""
+        """A part from its `correction_bytes` bytes."""
         return data.view(self.lane_type) if self.lanes else kernels.unpack(data, self.count, self.bits)
 
 

@@ -17,9 +17,10 @@ import numpy as np
 from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Slot
+from mpcc.runtime.correlations.slots import Part, Slot
 from mpcc.runtime.ring import F64, I32, I64, U64
 from mpcc.runtime.transport.channel import BytesLike
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import RuntimeValue
 
 Step = Generator[BytesLike, memoryview, Any]  # yields this party's message of a tick, is sent the peer's
@@ -48,6 +49,21 @@ class DealerView(Interface):
         """The fixed mask B of a linear operation's weight, in the ring of its result, piece by piece."""
 
 
+class Maker(Interface):
+    """What a party may ask for when it makes correlations together with the other."""
+
+    @property
+    def index(self) -> int: ...
+
+    def weight(self, operation: Operation) -> I64 | I32:
+        """The encoded weight of a linear operation, whole, in its own shape. Party 0 only."""
+
+    def planes(self, operation: Operation, index: int) -> U64:
+        """Bits of the sum of both parties' parts of an operand's mask, lowest first, xor-shared planes
+        uint64[.., words], at least as many as `mask_planes` states: made once for all that read the value.
+        """
+
+
 @dataclass
 class Dealt:
     """Values of the derived slots by name, and the mask of the result if it is a masked value."""
@@ -60,6 +76,7 @@ class ProtocolClass:
     """Base: a local protocol without correlations or messages. Subclasses are stateless."""
 
     kind: ClassVar[str]
+    mask_slot: ClassVar[str] = ""  # of an opening: the slot that is the mask of its result
 
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
@@ -85,7 +102,32 @@ class ProtocolClass:
         cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
     ) -> Dealt:
         """The dealer's part. `drawn` holds uniform and private slots' values, `masks` the operands' masks."""
-        return Dealt()
+        return Dealt(mask=cls.mask(operation, drawn))
+
+    @classmethod
+    def mask(cls, operation: Operation, drawn: Mapping[str, U64]) -> U64 | None:
+        """The mask of an opening's result, or a party's part of it from the parts it draws."""
+        mask = drawn.get(cls.mask_slot)
+        return None if mask is None else mask.reshape(ring_type(operation).shape)
+
+    @classmethod
+    def mask_planes(cls, operation: Operation) -> dict[int, int]:
+        """How many bits of the sum of both parts of an operand's mask `make` reads, by operand: one more than
+        the mask has is with the carry.
+        """
+        return {}
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """One party's share of the dealer's part, where there is no dealer: its parts of the derived slots.
+
+        `drawn` holds its own parts of the uniform and of its private slots, `masks` its part of each
+        operand's mask, None where it has none.
+        """
+        return {}
+        yield
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

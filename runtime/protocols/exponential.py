@@ -20,10 +20,11 @@ import numpy as np
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -34,7 +35,9 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
+from mpcc.runtime.protocols.making_exponential import make_factors
 from mpcc.runtime.ring import F64, I64, U64, reduce, signed
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -108,6 +111,14 @@ class Exponential(ProtocolClass):
         high = t.astype(np.float64) * 2.0**-s.f - 2 * s.half
         factors = np.rint(np.exp(np.stack([low, high])) * 2.0**s.s1).astype(np.uint64)
         return Dealt({"factors": reduce(factors, ring_type(operation).ring).reshape(-1)})
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        s, ring = Scales(operation), ring_type(operation).ring
+        factors = yield from make_factors(s.j, s.f, s.s0, s.s1, drawn["mask"], ring, maker.index)
+        return {"factors": factors.reshape(-1)}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

@@ -20,10 +20,11 @@ from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.dialects.protocol import compared_bits
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot, bits_to_words
+from mpcc.runtime.correlations.slots import Part, Role, Slot, bits_to_words
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -35,6 +36,8 @@ from mpcc.runtime.protocols.base import (
 )
 from mpcc.runtime.protocols.local import rounded_shift
 from mpcc.runtime.ring import F64, I64, U64, constant, mask, reduce
+from mpcc.runtime.two_party.engine.circuits import one_hot, select_planes, together
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import Masked, RuntimeValue
 
 
@@ -120,6 +123,23 @@ class LessThan(ProtocolClass):
         return Dealt(derived)
 
     @classmethod
+    def mask_planes(cls, operation: Operation) -> dict[int, int]:
+        return {0: compared_bits(operation.attributes)}
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """The one-hot of each block of the mask's bits; products of rho beside them."""
+        s = Shape(operation)
+        makings = [_of_mask(s, maker.planes(operation, 0), maker.index)]
+        if s.planes:
+            rho = drawn["rho"].reshape(len(s.thresholds), s.planes, s.words)
+            makings.append(_products(s, rho, maker.index))
+        parts = yield from together(makings)
+        return {name: part for derived in parts for name, part in derived.items()}
+
+    @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
         s, drawn = shape_of(operation), party.draw(operation)
         (x,) = operands
@@ -159,3 +179,29 @@ class LessThan(ProtocolClass):
         s = Shape(operation)
         scaled = operands[0] * 2.0 ** (ring_type(operation, 0).fraction - s.drop)
         return np.stack([scaled < t for t in s.thresholds]).astype(np.float64)
+
+
+def _of_mask(s: Shape, planes: U64, party: int) -> Making:
+    """One-hots and sign of the mask."""
+    *low, sign = planes[s.drop : s.drop + s.bits]
+    blocks = [np.stack(low[b * s.width : (b + 1) * s.width]) for b in range(s.blocks)]
+    words = yield from together([one_hot(block, s.n, party) for block in blocks])
+    return {"onehots": np.concatenate([w[0] for w in words]), "sign": sign}
+
+
+def _products(s: Shape, rho: U64, party: int) -> Making:
+    """Products of the planes' masks: a plane is multiplied with all the products it needs at once."""
+    planes = rho.transpose(1, 0, 2).reshape(s.planes, -1)
+    made: dict[tuple[int, ...], U64] = {(plane,): planes[plane] for plane in range(s.planes)}
+
+    def multiply(plane: int) -> Making:
+        subsets = [subset[:-1] for subset in s.products if subset[-1] == plane]
+        factors = np.stack([made[subset] for subset in subsets])
+        products = yield from select_planes(planes[plane], factors, party)
+        made.update({(*subset, plane): product for subset, product in zip(subsets, products, strict=True)})
+
+    for plane in range(1, s.blocks - 1):
+        yield from multiply(plane)
+    yield from together([multiply(plane) for plane in range(s.blocks - 1, s.planes)])
+    columns = [made[subset].reshape(len(s.thresholds), s.words) for subset in s.products]
+    return {"products": np.stack(columns, axis=1).reshape(-1)}

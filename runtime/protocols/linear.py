@@ -13,21 +13,26 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from mpcc.ir.diagnostics import MpccError
+from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
+    flat,
     implements,
     packed_bytes,
     ring_type,
     size,
 )
-from mpcc.runtime.ring import F64, I32, I64, U64, reduce
+from mpcc.runtime.ring import F64, I32, I64, U64, reduce, to_ring
+from mpcc.runtime.two_party.engine.requests import Making, MatrixProduct, Multiply
 from mpcc.runtime.values import RuntimeValue, Served
 from mpcc.runtime.weight_pieces import Piece, pieces
 
@@ -42,6 +47,28 @@ def weight_pieces(operation: Operation) -> list[Piece]:
 def difference_sizes(operation: Operation) -> list[int]:
     """Bytes of F = W - B, piece by piece."""
     return [packed_bytes(piece.count, ring_type(operation).ring) for piece in weight_pieces(operation)]
+
+
+def weight_bits(operation: Operation) -> int:
+    """The public bound 2^bits of the weight's integers; the ring of the result where none is stated."""
+    ring = ring_type(operation).ring
+    return min(ring, integer({"weight_bits": ring, **operation.attributes}, "weight_bits"))
+
+
+def bounded_weight(operation: Operation, maker: Maker) -> U64 | I64 | I32:
+    """Party 0's weight within `weight_bits`, as integers, or as elements of the ring of the result where the
+    bound is no smaller. Raises MPC-R046.
+    """
+    weight, bits, ring = maker.weight(operation), weight_bits(operation), ring_type(operation).ring
+    if bits == ring:
+        return reduce(to_ring(weight.astype(np.int64, copy=False)), ring)
+    if max(int(weight.max(initial=0)), -int(weight.min(initial=0))) >= 1 << bits:
+        raise MpccError(
+            "MPC-R046",
+            f"the weight of %{operation.result.name} has integers of {bits} bits and more",
+            remedy="compile the model again with these weights",
+        )
+    return weight
 
 
 class ServerLinear(ProtocolClass):
@@ -72,10 +99,12 @@ class ServerLinear(ProtocolClass):
         return Dealt({"product": product.reshape(-1)})
 
     @classmethod
-    def offline(cls, operation: Operation, party: Party, mask: U64, differences: Iterable[U64]) -> U64:
-        """Party 1's whole share of the result: a F + c1, from the pieces of F."""
+    def offline(cls, operation: Operation, party: Party, mask: U64, differences: Iterable[U64] | None) -> U64:
+        """Party 1's whole share of the result: a F + c1, from the pieces of F; None where F = 0."""
         ring = ring_type(operation)
         c = party.draw(operation)["product"].reshape(ring.shape)
+        if differences is None:
+            return c
         return reduce(cls.product_of_pieces(operation, mask, differences, ring.ring) + c, ring.ring)
 
     @classmethod
@@ -123,6 +152,23 @@ class Linear(ServerLinear):
     """Matrix product over the last axis, of each expert's rows with its matrix where weights are a batch."""
 
     @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """a W for party 1's mask a and party 0's weight W, which is the fixed mask here."""
+        *_, k, n = ring_type(operation, 1).shape
+        bits, batch = ring_type(operation).ring, math.prod(ring_type(operation, 1).shape[:-2])
+        if maker.index == 1:
+            assert masks[0] is not None
+            own: np.ndarray = _by_expert(operation, reduce(masks[0], bits))
+        else:
+            own = bounded_weight(operation, maker).reshape(batch, k, n)
+        leading = ring_type(operation, 0).shape[:-1]
+        rows = math.prod(leading if len(ring_type(operation, 1).shape) == 2 else (*leading[:-2], leading[-1]))
+        [product] = yield [MatrixProduct(own, (batch, rows, k, n), weight_bits(operation), bits)]
+        return {"product": flat(_by_token(operation, product))}
+
+    @classmethod
     def multiplications(cls, operation: Operation) -> int:
         return size(operation) * ring_type(operation, 1).shape[-2]
 
@@ -152,6 +198,24 @@ class Linear(ServerLinear):
 @implements("gain")
 class Gain(ServerLinear):
     """Elementwise product: a LayerNorm's gain on a residual path."""
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """a w for party 1's mask a and party 0's weight w, to which 2^`weight_bits` is added, as products are
+        of unsigned numbers.
+        """
+        bits, bound, shape = ring_type(operation).ring, weight_bits(operation), ring_type(operation).shape
+        offset = np.uint64(1 << bound if bound < bits - 1 else 0)
+        if maker.index == 1:
+            assert masks[0] is not None
+            own = flat(reduce(masks[0], bits))
+        else:
+            weight = to_ring(bounded_weight(operation, maker).astype(np.int64)) + offset
+            own = flat(np.broadcast_to(reduce(weight, bits), shape))
+        [product] = yield [Multiply(own, (min(bound + 1, bits), bits), bits)]
+        return {"product": reduce(product - own * offset, bits) if maker.index == 1 else product}
 
     @classmethod
     def multiplications(cls, operation: Operation) -> int:

@@ -13,7 +13,7 @@ forms are ABY2.0's; the widening (see product) and the narrow wraps are ours.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -126,16 +126,22 @@ class MaskedPolynomial:
 
     def deal(self, masks: Masks, scale: U64 | None = None, prefix: str = "") -> dict[str, U64]:
         """The slots' values by name."""
+
+        def atom(variant: Variant, row: Row) -> U64:
+            value = masks.atom(row, variant)
+            return value if scale is None else value * scale
+
+        return self.collect(atom, prefix)
+
+    def collect(self, atom: Callable[[Variant, Row], U64], prefix: str = "") -> dict[str, U64]:
+        """The slots' values by name, from each atom's in any shape that broadcasts to the dealt one."""
         derived = {}
         for slot, (variant, rows) in zip(self.slots, self._dealt(), strict=True):
             values, start = np.empty(slot.count, dtype=np.uint64), 0
             for row in rows:
                 shape = self.row_shapes[row]
                 end = start + math.prod(shape)
-                atom = masks.atom(row, variant)
-                if scale is not None:
-                    atom = atom * scale
-                np.bitwise_and(atom, mask(slot.bits), out=values[start:end].reshape(shape))
+                np.bitwise_and(atom(variant, row), mask(slot.bits), out=values[start:end].reshape(shape))
                 start = end
             derived[prefix + slot.name] = values
         return derived

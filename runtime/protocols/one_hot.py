@@ -13,10 +13,11 @@ import numpy as np
 
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -28,6 +29,8 @@ from mpcc.runtime.protocols.base import (
     size,
 )
 from mpcc.runtime.ring import F64, I64, U64
+from mpcc.runtime.two_party.engine.circuits import one_hot_numbers
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import RuntimeValue
 
 ROTATED_AT_ONCE = 1 << 16  # elements: they and their moved copies stay in a core's cache
@@ -76,6 +79,15 @@ class OneHot(ProtocolClass):
     ) -> Dealt:
         entries = np.arange(1 << integer(operation.attributes, "bits"), dtype=np.uint64)
         return Dealt({"onehot": (drawn["mask"][:, None] == entries).astype(np.uint64).reshape(-1)})
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """The bits of the mask, their one-hot by xor, then as numbers: 2^bits - 1 transfers of an element."""
+        bits, width = integer(operation.attributes, "bits"), ring_type(operation).ring
+        rows = yield from one_hot_numbers(drawn["mask"], bits, width, maker.index)
+        return {"onehot": rows.reshape(-1)}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

@@ -6,8 +6,6 @@ the opened value is uniform whatever x is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from mpcc.ir.dialects.base import integer
@@ -16,8 +14,6 @@ from mpcc.ir.types import Sharing
 from mpcc.runtime import kernels
 from mpcc.runtime.correlations.slots import Role, Slot
 from mpcc.runtime.protocols.base import (
-    DealerView,
-    Dealt,
     Party,
     ProtocolClass,
     Step,
@@ -32,13 +28,15 @@ from mpcc.runtime.protocols.base import (
     size,
     unpack_add,
 )
-from mpcc.runtime.ring import F64, I64, U64, signed
+from mpcc.runtime.ring import F64, I64, signed
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue, Served
 
 
 @implements("open_masked")
 class OpenMasked(ProtocolClass):
     """One tick, `bits` bits an element each way, nothing dealt: the mask's parts are the parties' seeds."""
+
+    mask_slot = "mask"
 
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
@@ -48,12 +46,6 @@ class OpenMasked(ProtocolClass):
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         count = packed_bytes(size(operation), integer(operation.attributes, "bits"))
         return [(count, count)]
-
-    @classmethod
-    def deal(
-        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
-    ) -> Dealt:
-        return Dealt(mask=drawn["mask"].reshape(ring_type(operation).shape))
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
@@ -76,6 +68,8 @@ class OpenMasked(ProtocolClass):
 class OpenBits(ProtocolClass):
     """One tick, one bit an element each way; the products that use the bits bring shares of their masks."""
 
+    mask_slot = "rho"
+
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
         return [Slot("rho", Role.UNIFORM, size(operation), 1, boolean=True)]
@@ -84,12 +78,6 @@ class OpenBits(ProtocolClass):
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         count = packed_bytes(size(operation), 1)
         return [(count, count)]
-
-    @classmethod
-    def deal(
-        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
-    ) -> Dealt:
-        return Dealt(mask=drawn["rho"].reshape(ring_type(operation).shape))
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:
@@ -114,6 +102,8 @@ class OpenBits(ProtocolClass):
 class Serve(ProtocolClass):
     """One tick, `bits` bits an element to party 0; the mask is party 1's own, never a Beaver mask."""
 
+    mask_slot = "mask"
+
     @classmethod
     def slots(cls, operation: Operation) -> list[Slot]:
         return [Slot("mask", Role.PARTY1, size(operation), integer(operation.attributes, "bits"))]
@@ -121,12 +111,6 @@ class Serve(ProtocolClass):
     @classmethod
     def messages(cls, operation: Operation) -> list[tuple[int, int]]:
         return [(0, packed_bytes(size(operation), integer(operation.attributes, "bits")))]
-
-    @classmethod
-    def deal(
-        cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
-    ) -> Dealt:
-        return Dealt(mask=drawn["mask"].reshape(ring_type(operation).shape))
 
     @classmethod
     def offline(cls, operation: Operation, party: Party) -> Served:

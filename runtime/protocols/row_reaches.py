@@ -17,10 +17,11 @@ import numpy as np
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -32,6 +33,8 @@ from mpcc.runtime.protocols.base import (
     size,
 )
 from mpcc.runtime.ring import F64, I64, U64
+from mpcc.runtime.two_party.engine.circuits import one_hot, one_hot_numbers, sum_bits, together
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -87,6 +90,24 @@ class RowReaches(ProtocolClass):
             c % np.uint64(s.word_bits)
         )
         return Dealt({"onehots": onehots.reshape(-1), "zero_onehots": words.reshape(-1)})
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """One-hots of the masks' bits by xor; those of the elements then as numbers."""
+        s, party = Shape(operation), maker.index
+
+        def zero_onehots() -> Making:
+            c = drawn["count_mask"]
+            planes = yield from sum_bits(c, s.count_bits, party)
+            words = yield from one_hot(planes, c.size, party)
+            return np.ascontiguousarray(words.T).reshape(-1)
+
+        lane = np.uint8 if s.lane_bits == 8 else np.uint16
+        elements = one_hot_numbers(drawn["mask"], s.bits, s.lane_bits, party)
+        rows, words = yield from together([elements, zero_onehots()])
+        return {"onehots": rows.astype(lane).reshape(-1), "zero_onehots": words}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

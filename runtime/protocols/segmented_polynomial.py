@@ -13,10 +13,11 @@ import numpy as np
 
 from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.program import Operation
-from mpcc.runtime.correlations.slots import Slot
+from mpcc.runtime.correlations.slots import Part, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -24,8 +25,10 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
+from mpcc.runtime.protocols.making_polynomial import make_openings, make_polynomial, planes_needed
 from mpcc.runtime.protocols.masked_polynomial import MaskedPolynomial
 from mpcc.runtime.ring import F64, I64, U64, constant
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import Masked, MaskedBits, RuntimeValue
 
 
@@ -78,6 +81,23 @@ class SegmentedPolynomial(ProtocolClass):
         first, *others, rho = (m for m in masks if m is not None)
         atoms = polynomial.masks(first, others[0] if others else first, rho)
         return Dealt(polynomial.deal(atoms))
+
+    @classmethod
+    def mask_planes(cls, operation: Operation) -> dict[int, int]:
+        needed = planes_needed(polynomial_of(operation))[: len(operation.operands) - 1]
+        return {index: count for index, count in enumerate(needed) if count}
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        polynomial, needed = polynomial_of(operation), cls.mask_planes(operation)
+        *parts, rho = (m for m in masks if m is not None)
+        none = np.zeros(0, dtype=np.uint64)
+        planes = [maker.planes(operation, i) if i in needed else none for i in range(2)]
+        openings = make_openings(polynomial, (parts[0], parts[-1]), planes)
+        atoms = yield from make_polynomial(polynomial, openings, rho, maker.index)
+        return polynomial.collect(lambda variant, row: atoms[variant][row])
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

@@ -17,10 +17,11 @@ from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.dialects.protocol import SINE_TABLE_BITS, SINE_TABLE_FRACTION
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -31,8 +32,12 @@ from mpcc.runtime.protocols.base import (
     ring_type,
     size,
 )
+from mpcc.runtime.protocols.private_products import truncated
 from mpcc.runtime.ring import F64, I64, U64, reduce, to_ring
+from mpcc.runtime.two_party.engine.requests import InnerProduct, Making
 from mpcc.runtime.values import RuntimeValue
+
+MOST_WAVE_BITS = 30  # of a private cosine: products of two, and what a truncation needs, fit a word
 
 
 def waves(operation: Operation) -> I64:
@@ -46,6 +51,13 @@ def _waves(index: U64, bits: int, scale: int, ring: int) -> U64:
     angle = index.astype(np.float64) * (2 * np.pi / 2.0**bits)
     values = np.rint(np.stack([np.cos(angle), np.sin(angle)]) * 2.0**scale).astype(np.int64)
     return reduce(to_ring(values), ring)
+
+
+def private_waves(index: U64, bits: int, scale: int) -> U64:
+    """This party's cosine and sine, with `scale` bits after the point, plus 2^scale: below 2^(scale + 1)."""
+    angle = index.astype(np.float64) * (2 * np.pi / 2.0**bits)
+    values = np.rint(np.stack([np.cos(angle), np.sin(angle)]) * 2.0**scale)
+    return np.minimum(values + 2.0**scale, 2.0 ** (scale + 1) - 1).astype(np.uint64)
 
 
 @lru_cache(maxsize=4)
@@ -92,6 +104,40 @@ class SineSeries(ProtocolClass):
         else:
             values = np.take(_turn(*meaning), index.view(np.int64), axis=1)
         return Dealt({"harmonics": values.reshape(-1)})
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """cos and sin of m (t0 + t1) from each party's own, by the addition theorem.
+
+        Both are rounded to S = `secret_fraction` + 2 bits, 30 at most, with an error of at most 2^-S: the two
+        products of a cosine or a sine add up to less than 2.9 such errors, and their truncation to
+        `secret_fraction` bits errs by less than a unit. 1.8 units in all, where S is not 30.
+        """
+        attributes = operation.attributes
+        bits, fraction = integer(attributes, "bits"), integer(attributes, "secret_fraction")
+        harmonics = np.array(integers(attributes, "harmonics"), dtype=np.uint64)
+        index = reduce(harmonics[:, None] * drawn["mask"][None, :], bits).reshape(-1)
+        scale, ring = min(fraction + 2, MOST_WAVE_BITS), ring_type(operation).ring
+        offset = np.uint64(1 << scale)
+        cosine, sine = private_waves(index, bits, scale)
+        if maker.index == 0:
+            flipped = np.minimum(2 * offset - sine, 2 * offset - np.uint64(1))
+            terms = [np.stack([cosine, flipped]), np.stack([sine, cosine])]
+        else:
+            terms = [np.stack([cosine, sine])] * 2
+        width = 2 * scale + 4
+        products = yield [InnerProduct(own, (scale + 1, scale + 1), width) for own in terms]
+        # (u - o)(v - o) = u v - o (u - o) - o v; party 0 subtracts its part, party 1 the other
+        crossed = [
+            product - offset * (own - (offset if maker.index == 0 else np.uint64(0))).sum(axis=0)
+            for product, own in zip(products, terms, strict=True)
+        ]
+        excess = 2 * scale - fraction
+        waves = np.concatenate(crossed)
+        result = yield from truncated(waves, width, max(0, excess), ring, maker.index)
+        return {"harmonics": reduce(result << np.uint64(max(0, -excess)), ring)}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from mpcc.ir.dialects.base import integer
 from mpcc.ir.program import Operation
 from mpcc.runtime import kernels
-from mpcc.runtime.correlations.slots import Role, Slot
+from mpcc.runtime.correlations.slots import Part, Role, Slot
 from mpcc.runtime.protocols.base import (
     DealerView,
     Dealt,
+    Maker,
     Party,
     ProtocolClass,
     Step,
@@ -31,6 +32,8 @@ from mpcc.runtime.protocols.base import (
     size,
 )
 from mpcc.runtime.ring import F64, I64, U64
+from mpcc.runtime.two_party.engine.circuits import multiply_bits, plane_of
+from mpcc.runtime.two_party.engine.requests import Making
 from mpcc.runtime.values import RuntimeValue
 
 
@@ -63,6 +66,15 @@ class Truncate(ProtocolClass):
         cls, operation: Operation, drawn: Mapping[str, U64], masks: list[U64 | None], dealer: DealerView
     ) -> Dealt:
         return Dealt({"product": drawn["alpha"] & drawn["beta"]})
+
+    @classmethod
+    def make(
+        cls, operation: Operation, drawn: Mapping[str, Part], masks: list[U64 | None], maker: Maker
+    ) -> Making:
+        """One transfer an element."""
+        own = plane_of(drawn[("alpha", "beta")[maker.index]], 0)
+        product = yield from multiply_bits(own, size(operation), wrap_bits(operation), maker.index)
+        return {"product": product}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

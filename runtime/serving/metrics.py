@@ -44,6 +44,11 @@ class Metrics:
         self._rounds = Counter(
             "mpcc_rounds", "Rounds of messages, by phase.", ["phase"], registry=self._registry
         )
+        self._prepared = Counter(
+            "mpcc_sessions_prepared",
+            "Sessions of correlations that were made with clients ahead of time.",
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "mpcc_session_seconds",
             "Seconds of a completed session, from its handshake to its end.",
@@ -71,6 +76,14 @@ class Metrics:
         self._sessions.labels("failed" if code else "completed", code).inc()
         if not code:
             self._seconds.observe(seconds)
+        self._count(meter)
+
+    def prepared(self, meter: Meter, sessions: int) -> None:
+        """A client has prepared so many."""
+        self._prepared.inc(sessions)
+        self._count(meter)
+
+    def _count(self, meter: Meter) -> None:
         for phase, counters in meter.counters.items():
             self._bytes.labels(phase, "sent").inc(counters.bytes_sent)
             self._bytes.labels(phase, "received").inc(counters.bytes_received)

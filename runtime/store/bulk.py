@@ -136,23 +136,28 @@ class OpenLocalFile:
         self.size = os.fstat(self._descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        parts = []
-        while length:
-            try:
-                part = os.pread(self._descriptor, length, offset)
-            except OSError:
-                part = b""
-            if not part:
-                break
-            parts.append(part)
-            offset, length = offset + len(part), length - len(part)
-        return b"".join(parts)
+        return read_at(self._descriptor, offset, length)
 
     def forget(self) -> None:
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def read_at(descriptor: int, offset: int, length: int) -> bytes:
+    """Fewer bytes where the file is shorter, or cannot be read."""
+    parts = []
+    while length:
+        try:
+            part = os.pread(descriptor, length, offset)
+        except OSError:
+            part = b""
+        if not part:
+            break
+        parts.append(part)
+        offset, length = offset + len(part), length - len(part)
+    return b"".join(parts)
 
 
 def create_locked(path: Path) -> int:

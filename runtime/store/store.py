@@ -170,6 +170,11 @@ class Store:
         found = map(self._index.find, session_ids)
         return [row.id for row in found if row is not None and row.state is not State.UNUSED]
 
+    def still_unused(self, session_ids: Iterable[bytes]) -> list[bytes]:
+        """Those of the ids that are in this store and may be used."""
+        found = map(self._index.find, session_ids)
+        return [row.id for row in found if row is not None and row.state is State.UNUSED]
+
     def take(self, session_id: bytes) -> Session:
         """Mark the session used, then open its file and check its tail.
 
@@ -226,12 +231,20 @@ class Store:
             if not self._index.has_batch(batch):
                 self._index.add_batch(batch, weight_mask_seed)
 
-    def add(self, batch: bytes, session_id: bytes, seed: bytes, pieces: Iterable[BytesLike]) -> int | None:
+    def add(
+        self,
+        batch: bytes,
+        session_id: bytes,
+        seed: bytes,
+        pieces: Iterable[BytesLike],
+        written: Callable[[], None] = lambda: None,
+    ) -> int | None:
         """Add a session to a batch, durably, whole or not at all. Returns the payload's bytes; None, with
         nothing changed and no piece taken, for a session that is or was in the store.
 
-        `pieces` are the payload as it will be read: one a derived slot. One is in memory at a time.
-        Raises MPC-S011, MPC-S019, and what `pieces` raises.
+        `pieces` are the payload as it will be read: one a derived slot. One is in memory at a time. `written`
+        is called when all of it is on the disk, just before the session is there.
+        Raises MPC-S011, MPC-S019, and what `pieces` and `written` raise.
         """
         assert len(session_id) == SESSION_ID_BYTES
         try:
@@ -241,16 +254,23 @@ class Store:
                     return None
                 file = self._bulk.create(session_id)
             with contextlib.closing(file):
-                return self._write(file, batch, session_id, seed, pieces)
+                return self._write(file, batch, session_id, seed, pieces, written)
         except OSError as error:
             raise not_written(self._folder, error) from None
 
     def _write(
-        self, file: NewFile, batch: bytes, session_id: bytes, seed: bytes, pieces: Iterable[BytesLike]
+        self,
+        file: NewFile,
+        batch: bytes,
+        session_id: bytes,
+        seed: bytes,
+        pieces: Iterable[BytesLike],
+        written: Callable[[], None],
     ) -> int:
         context = session_context(self._program_hash, session_id)
         try:
             length = write_session(file, self._index.sealing, context, seed, pieces)
+            written()
             with self._index.transaction():
                 self._index.add(session_id, batch)
         except BaseException:

@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 BytesLike = bytes | bytearray | memoryview | np.ndarray[Any, Any]
-Phase = Literal["setup", "online"]
+Phase = Literal["preparation", "setup", "online"]
 
 
 def byte_view(data: BytesLike) -> memoryview:

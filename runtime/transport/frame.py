@@ -24,6 +24,7 @@ class FrameType(IntEnum):
     ABORT = 6
     CONFIRM = 7
     DEALING = 8
+    PREPARING = 9
 
 
 @dataclass(frozen=True)

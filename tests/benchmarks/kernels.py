@@ -124,6 +124,80 @@ def protocol_rows(table: Table) -> None:
         table.add_row(name, f"{n}", f"{1e6 * seconds:.0f}", f"{n / seconds / 1e9:.2f} G bits/s", "")
 
 
+def transfer_rows(table: Table) -> None:
+    """Correlated OTs by SoftSpoken for each k, either end, and what is made of them."""
+    n, words = 1 << 18, 1 << 12
+    delta, q, plane = ring(64, 2), ring(64, n, 2), ring(64, words)
+
+    def row(name: str, call: Callable[[], object], note: str = "", calls_of: int = n) -> None:
+        seconds = best_seconds(call)
+        table.add_row(
+            name, f"{calls_of}", f"{1e6 * seconds:.0f}", f"{calls_of / seconds / 1e6:.0f} M/s", note
+        )
+
+    for bits in range(2, 9):
+        trees = kernels.tree_bits(bits)
+        seeds, corrections = ring(64, sum(1 << size for size in trees), 2), ring(64, len(trees) - 1, words)
+        sent = f"{(len(trees) - 1) / 8:.2f} B/OT"
+        row(f"OT receiver, k = {bits}", partial(kernels.softspoken_receive, seeds, bits, 0, words), sent)
+        row(
+            f"OT sender, k = {bits}",
+            partial(kernels.softspoken_send, seeds, bits, delta, corrections, 0),
+            sent,
+        )
+    row("bit products, sender", partial(kernels.transfer_send_bits, q, delta, plane, plane, 0))
+    row("bit products, receiver", partial(kernels.transfer_receive_bits, q, plane, plane, 0))
+    for columns, bits in ((1, 1), (1, 32), (1, 64), (4, 52)):
+        values, widths = ring(bits, columns, n), (bits,) * columns
+        message, _ = kernels.transfer_send(q, delta, plane, values, widths, 0, False)
+        name = f"choose {columns} x {bits} bits"
+        row(f"{name}, sender", partial(kernels.transfer_send, q, delta, plane, values, widths, 0, False))
+        row(f"{name}, receiver", partial(kernels.transfer_receive, q, plane, message, widths, 0, False))
+    for bits in (2, 4, 8):
+        count = 1 << 14
+        pads, tables, index = (
+            q[: bits * count].reshape(bits, count, 2),
+            ring(32, 1 << bits, count),
+            ring(bits, count),
+        )
+        wanted = plane[: bits * count // 64].reshape(bits, -1)
+        message, _ = kernels.lookup_send(pads, delta, wanted, tables, 32, 0, False)
+        name = f"lookup of 2^{bits}"
+        row(
+            f"{name}, sender",
+            partial(kernels.lookup_send, pads, delta, wanted, tables, 32, 0, False),
+            "",
+            count,
+        )
+        row(
+            f"{name}, receiver",
+            partial(kernels.lookup_receive, pads, index, message, 32, 0, False),
+            "",
+            count,
+        )
+
+
+def rlwe_rows(table: Table) -> None:
+    rows, primes = 64, 3
+    for degree in (4096, 8192):
+        moduli = np.array(kernels.ntt_primes(46, degree, primes + 1), dtype=np.uint64)
+        tables, smaller = kernels.ntt_tables(moduli, degree), kernels.ntt_tables(moduli[:primes], degree)
+        c = kernels.uniform_residues(bytes(16), 0, rows, degree, smaller.moduli)
+        key = kernels.uniform_residues(bytes(16), 1, 2 * primes, degree, moduli).reshape(
+            primes, 2, -1, degree
+        )
+        left, right = c.reshape(2, -1, primes, degree)[:, :12].copy(), np.ones((12, rows, 64), dtype=np.int32)
+        for name, count, call in (
+            ("ntt_forward", rows * primes, partial(kernels.ntt_forward, c.copy(), smaller)),
+            ("ntt_inverse", rows * primes, partial(kernels.ntt_inverse, c.copy(), smaller)),
+            ("key_switch", rows, partial(kernels.key_switch, c, key, tables)),
+            ("multiply_plain", 12 * rows, partial(kernels.multiply_plain, left, right, smaller)),
+        ):
+            seconds = best_seconds(call)
+            rate = f"{1e6 * seconds / count:.1f} microseconds each"
+            table.add_row(name, f"{count} x {degree}", f"{1e6 * seconds:.0f}", rate, "")
+
+
 def main() -> None:
     threads = int(os.environ.get("MPCC_THREADS") or os.cpu_count() or 1)
     table = Table(title=f"{kernels.isa()}, {threads} threads")
@@ -132,6 +206,8 @@ def main() -> None:
     matmul_rows(table, threads)
     stream_rows(table)
     protocol_rows(table)
+    rlwe_rows(table)
+    transfer_rows(table)
     Console(width=120).print(table)
 
 

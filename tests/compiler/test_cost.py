@@ -55,7 +55,7 @@ def test_the_parts_add_up_to_what_the_manifest_predicts(bert_program: Path) -> N
     for parts in (content["layers"], content["operations"]):
         for party in ("party0", "party1"):
             assert sum(p["bytes"][party] for p in parts) == predicted["bytes"]["online"][party]
-        assert sum(p["dealt_bytes"] for p in parts) == predicted["bytes"]["offline"]["dealer_to_party1"]
+        assert sum(p["offline_bytes"] for p in parts) == predicted["bytes"]["offline"]["dealer_to_party1"]
         assert sum(p["multiplications"] for p in parts) == content["multiplications"]
     names = [p["name"] for p in content["layers"]]
     assert names == ["before the layers", "layer.0", "layer.1", "after the layers"]
@@ -87,7 +87,7 @@ def test_memory_covers_what_each_party_holds(bert_program: Path) -> None:
     weights = load_arrays(bert_program / "party0" / WEIGHTS_NAME)
     held = sum(array.size * 4 for array in weights.values())
     predicted = predict(program, cost, NETWORKS["lan"]).memory_bytes - PROCESS_BYTES
-    assert held + cost.dealt_bytes < predicted < 8 * (held + cost.dealt_bytes)  # 64 bits hold 8 and more
+    assert held + cost.offline_bytes < predicted < 8 * (held + cost.offline_bytes)  # 64 bits hold 8 and more
 
 
 def test_text_has_totals_layers_and_operations(

@@ -56,7 +56,7 @@ def test_costs_by_layer_and_by_kind_add_up_to_the_predicted_ones(
     for rows in (summary.layers, summary.kinds):
         assert sum(r.bytes_party0 for r in rows) == predicted["bytes"]["online"]["party0"]
         assert sum(r.bytes_party1 for r in rows) == predicted["bytes"]["online"]["party1"]
-        assert sum(r.dealt_bytes for r in rows) == predicted["bytes"]["offline"]["dealer_to_party1"]
+        assert sum(r.offline_bytes for r in rows) == predicted["bytes"]["offline"]["dealer_to_party1"]
         assert len(set[int]().union(*(r.ticks for r in rows))) == predicted["rounds"]
 
 
@@ -113,7 +113,7 @@ def test_rings_are_counted_in_few_rows_and_free_operations_in_a_line(
     costly = re.search(r"Cost by operation\n\n(.*?)\n\n", text, re.S)
     assert costly is not None
     for row in summary.kinds:
-        if row.online or row.dealt_bytes:
+        if row.online or row.offline_bytes:
             assert f"| {row.label} " in costly[1]
         else:
             assert f"{row.operations} {row.label}" in free

@@ -14,6 +14,7 @@ from mpcc.compiler.dumps import read_share_program
 from mpcc.compiler.inspect import VERIFY_NAME, inspect_command
 from mpcc.compiler.inspection.nodes import Pattern, excerpt
 from mpcc.compiler.text import size_of
+from mpcc.ir.correlation_source import CorrelationSource
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.parser import parse
 
@@ -40,14 +41,18 @@ def names(program: Path, kind: str) -> list[str]:
 def test_one_node_with_all_that_is_known(bert_program: Path) -> None:
     node = names(bert_program, "gelu")[0]
     text = nodes(bert_program, node)
-    cost = [operation_cost(o) for o in read_share_program(bert_program).operations if node in o.onnx_nodes]
+    cost = [
+        operation_cost(o, CorrelationSource.DEALER)
+        for o in read_share_program(bert_program).operations
+        if node in o.onnx_nodes
+    ]
     assert re.search(r"^\S*.*gelu, layer\.0$", text, re.M)
     assert re.search(r"  tensor   %\S+ = gelu .*tensor<secret, float, ", text)
     assert f"  share    {len(cost)} operations: " in text
     assert re.search(r"; rings of \d+ to \d+ bits, \d+ to \d+ of them behind the point$", text, re.M)
     assert re.search(r"  parties  \d+ of \d+ rounds, between \d+ and \d+: ", text)
     assert f"{size_of(sum(c.bytes_party0 for c in cost))} from party 0" in text
-    assert f"{size_of(sum(c.dealt_bytes for c in cost))} dealt" in text
+    assert f"{size_of(sum(c.offline_bytes for c in cost))} dealt" in text
     assert re.search(r"  chosen   \S+, error [\d.e-]+ on \[", text)
     assert "  error " not in text
 

@@ -17,6 +17,7 @@ from tests.faults import matrix, page, works
 from tests.faults.dealer_kills import NAMES, DealerKills
 from tests.faults.kills import Kills
 from tests.faults.matrix import Case
+from tests.faults.preparation_kills import PreparationKills
 from tests.faults.setting import Setting
 
 THREADS = 3  # settings at work at once
@@ -66,6 +67,9 @@ def _kills(scratch: Path, runs: int, random: Random) -> Counter[tuple[str, ...]]
         for number in range(runs // 4):
             victim = number % len(NAMES)
             seen["dealing", NAMES[victim], *dealing.run(victim)] += 1
+    preparing = PreparationKills(scratch / "preparing", random)
+    for number in range(runs // 4):
+        seen["preparing", NAMES[number % 2], *preparing.run(number % 2)] += 1
     return seen
 
 

@@ -94,3 +94,8 @@ def dealer(arguments: list[str]) -> int:
 def prepare(arguments: list[str]) -> int:
     """`mpcc prepare`."""
     return prepare_command.main(arguments)
+
+
+def prepare_between(arguments: list[str]) -> int:
+    """`mpcc prepare` of the tests' small program whose parties make their correlations."""
+    return prepare_command.main(arguments, FakeProgram)

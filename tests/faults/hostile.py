@@ -17,7 +17,7 @@ from mpcc.runtime.transport.frame import FrameHeader, FrameType
 Act = Callable[[socket.socket, Random], None]
 AT_ONCE = 200
 PATIENCE = 1.5  # seconds that a caller stays who says nothing
-_HELLO = struct.Struct("<HB32s16sdd")
+_HELLO = struct.Struct("<HBB32s16sdd")
 
 
 def garbage(connection: socket.socket, random: Random) -> None:
@@ -67,7 +67,7 @@ def trickle(connection: socket.socket, random: Random) -> None:
 
 def other_program(connection: socket.socket, random: Random) -> None:
     """Knows the protocol, and then says nothing more."""
-    hello = _HELLO.pack(PROTOCOL_VERSION, 1, bytes(32), random.randbytes(16), 30.0, float("inf"))
+    hello = _HELLO.pack(PROTOCOL_VERSION, 1, 1, bytes(32), random.randbytes(16), 30.0, float("inf"))
     connection.sendall(FrameHeader(FrameType.HELLO, 0, len(hello)).pack() + hello)
     _listen(connection)
 

@@ -40,6 +40,14 @@ def small(folder: Path) -> Work:
     return Work(program, inputs, answer, 0, entries.party, fake_program.deal)
 
 
+def between(folder: Path) -> Work:
+    """The same without a dealer: the parties make correlations, slowly enough to be killed meanwhile."""
+    answer = fake_program.INPUT * fake_program.WEIGHTS.astype(np.int64)
+    steps = ("linear making-slowly", "linear")
+    program = fake_program.build_program(folder / "prog", steps, source="two-party")
+    return Work(program, {"x": fake_program.INPUT}, answer, 0, entries.party, _no_dealer)
+
+
 def compiled(folder: Path) -> Work:
     """Two linear layers and a ReLU, through the whole compiler and interpreter."""
     generator = np.random.default_rng(1)
@@ -51,6 +59,10 @@ def compiled(folder: Path) -> Work:
     compile_model(Request(folder / "model.onnx", folder / "prog", samples=[{"x": x}]), lambda line: None)
     answer = np.maximum(x @ arrays["w"], 0) @ arrays["v"] + x
     return Work(folder / "prog", {"x": x}, answer, TOLERANCE, entries.compiled_party, _deal)
+
+
+def _no_dealer(program: Path, sessions: int, store: Path) -> None:
+    """The parties make their stores."""
 
 
 def _deal(program: Path, sessions: int, store: Path) -> None:

@@ -218,7 +218,7 @@ def test_costs_change_with_the_choices(bert: Path, opened: Open) -> None:
     assert "softmax" in text(page, "#cost-key")
     page.check("input[name=group][value=kinds]")
     page.check("input[name=quantity][value=dealt]")
-    costly = sorted(data["kinds"], key=lambda kind: -kind["dealt_bytes"])
+    costly = sorted(data["kinds"], key=lambda kind: -kind["offline_bytes"])
     assert page.evaluate(labels)[0] == costly[0]["label"]
     assert "dealt" in text(page, "#cost-key")
     page.check("input[name=quantity][value=rounds]")

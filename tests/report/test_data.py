@@ -37,7 +37,7 @@ def test_costs_add_up_to_the_predicted_ones(program: Path, data: Any) -> None:
             assert sum(entry["bytes"][party] for entry in data[name]) == online[f"party{party}"], name
     for name in ("layers", "kinds", "share_kinds", "operations", "share_operations"):
         dealt = predicted["bytes"]["offline"]["dealer_to_party1"]
-        assert sum(entry["dealt_bytes"] for entry in data[name]) == dealt, name
+        assert sum(entry["offline_bytes"] for entry in data[name]) == dealt, name
     assert len(data["rounds"]) == predicted["rounds"]
     assert data["predicted"]["rounds"] == predicted["rounds"]
 
@@ -48,7 +48,7 @@ def test_every_share_operation_with_a_cost_belongs_to_one_of_the_model(data: Any
             assert index in data["operations"][operation["operation"]]["share_operations"]
         else:
             assert operation["bytes"] == [0, 0]
-            assert operation["dealt_bytes"] == 0
+            assert operation["offline_bytes"] == 0
 
 
 def test_rounds_name_those_that_send(data: Any) -> None:

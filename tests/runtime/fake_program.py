@@ -2,7 +2,10 @@
 
 It is the linear protocol of docs/protocols with one element a weight, so that a wrong session, seed or weight
 mask gives a wrong answer. A program's text is a list of steps: "linear", or a fault for one party to have:
-"hang" (wait for ever), "crash" (an exception with a secret in it), "lie" (a message that is too long).
+"hang" (wait for ever), "crash" (an exception with a secret in it), "lie" (a message that is too long). Steps
+that begin with "making-" are faults while the parties make correlations, "making-slowly" that of a slow one.
+
+Made between the parties, the correlations are no secret at all: party 1 tells its mask.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +37,10 @@ from mpcc.runtime.session import ExecutionResult, Executor, OperationCounters, P
 from mpcc.runtime.store.store import Session
 from mpcc.runtime.store.writer import write_pair
 from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.just_in_time import Make
 
 SIZE = 8
+PIECES = 4  # of a payload that the parties make
 SECRET = "a secret value"
 INPUT = np.arange(1, SIZE + 1, dtype=np.int64)
 WEIGHTS = np.arange(3, 3 + SIZE, dtype=np.uint64)
@@ -50,9 +55,12 @@ sys.exit(main(Path(__file__).resolve().parent, sys.argv[1:], FakeProgram))
 
 
 def build_program(
-    folder: Path, steps: tuple[str, str] = ("linear", "linear"), weights: np.ndarray[Any, Any] = WEIGHTS
+    folder: Path,
+    steps: tuple[str, str] = ("linear", "linear"),
+    weights: np.ndarray[Any, Any] = WEIGHTS,
+    source: str = "dealer",
 ) -> Path:
-    """Write a program folder; `steps` are the two parties' program texts."""
+    """Write a program folder; `steps` are the two parties' program texts, `source` that of correlations."""
     for party in (0, 1):
         (folder / f"party{party}").mkdir(parents=True)
         (folder / f"party{party}/program.mpc").write_text(steps[party])
@@ -61,6 +69,7 @@ def build_program(
     (folder / "correlations.json").write_text(json.dumps({"size": SIZE}))
     program = {
         "name": "fake",
+        "options": {"correlations": source},
         "programs": [file_sha256(folder / f"party{party}/program.mpc") for party in (0, 1)],
     }
     secret = {**program, "model_sha256": file_sha256(folder / "party0/weights.safetensors")}
@@ -91,6 +100,7 @@ class FakeProgram:
     """A prepared program, of which a session takes `session_bytes`."""
 
     session_bytes = 1000
+    payload_bytes = 8 * SIZE
 
     def __init__(self, folder: PartyFolder) -> None:
         self.folder = folder
@@ -100,41 +110,64 @@ class FakeProgram:
         if bytes_ < self.session_bytes:
             raise MpccError("MPC-R082", "too little")
 
+    def make_with(self, channel: Channel) -> Make:
+        return partial(make, self.folder, channel)
+
     def load_weights(self) -> None:
         """It reads them in each session."""
+
+
+def make(folder: PartyFolder, channel: Channel, seed: bytes) -> Iterator[memoryview]:
+    """Shares of mask * weights."""
+    steps, mask = folder.program_text.split(), _expand(seed)
+    for piece in np.split(np.arange(SIZE), PIECES):
+        for step in steps:
+            if step.startswith("making-"):
+                FAULTS[step](channel)
+        if folder.party == 0:
+            masks = np.frombuffer(channel.exchange(b"", mask[piece].nbytes), np.uint64)
+            channel.exchange(masks * _weights(folder)[piece] - mask[piece], 0)
+            yield mask[piece].data
+        else:
+            channel.exchange(mask[piece], 0)
+            yield channel.exchange(b"", mask[piece].nbytes)
 
 
 def execute(
     folder: PartyFolder, channel: Channel, session: Session, inputs: Arrays | None, progress: Progress
 ) -> ExecutionResult:
     for step in folder.program_text.split():
-        if step != "linear":
+        if step != "linear" and not step.startswith("making-"):
             FAULTS[step](channel)
     if folder.party == 0:
         assert inputs is None
         return _serve(folder, channel, session)
     assert inputs is not None
-    return _ask(channel, session, inputs, progress)
+    return _ask(folder, channel, session, inputs, progress)
 
 
 def _serve(folder: PartyFolder, channel: Channel, session: Session) -> ExecutionResult:
-    assert folder.weights is not None
-    assert session.weight_mask_seed is not None
-    weights = np.frombuffer(folder.weights.read_bytes(), np.uint64)
-    with channel.meter.counting("setup"):
-        channel.exchange(weights - _expand(session.weight_mask_seed), 0)
+    weights, addend = _weights(folder), _expand(session.seed)
+    if folder.two_party:
+        addend = np.frombuffer(session.payload[:], np.uint64)
+    else:
+        assert session.weight_mask_seed is not None
+        with channel.meter.counting("setup"):
+            channel.exchange(weights - _expand(session.weight_mask_seed), 0)
     channel.synchronise()
     with channel.meter.counting("online"):
         masked = np.frombuffer(channel.exchange(b"", 8 * SIZE), np.uint64)
-        channel.exchange(masked * weights + _expand(session.seed), 0)
+        channel.exchange(masked * weights + addend, 0)
     return ExecutionResult({})
 
 
-def _ask(channel: Channel, session: Session, inputs: Arrays, progress: Progress) -> ExecutionResult:
-    mask, correction = _expand(session.seed), np.frombuffer(session.payload[:], np.uint64)
-    with channel.meter.counting("setup"):
-        masked_weights = np.frombuffer(channel.exchange(b"", 8 * SIZE), np.uint64)
-        share = mask * masked_weights + correction
+def _ask(
+    folder: PartyFolder, channel: Channel, session: Session, inputs: Arrays, progress: Progress
+) -> ExecutionResult:
+    mask, share = _expand(session.seed), np.frombuffer(session.payload[:], np.uint64)
+    if not folder.two_party:
+        with channel.meter.counting("setup"):
+            share = share + mask * np.frombuffer(channel.exchange(b"", 8 * SIZE), np.uint64)
     channel.synchronise()
     with channel.meter.counting("online") as counters:
         channel.exchange(inputs["x"].astype(np.uint64) - mask, 0)
@@ -161,7 +194,17 @@ def _die(channel: Channel) -> None:
     os.kill(os.getpid(), 9)
 
 
-FAULTS: dict[str, Callable[[Channel], None]] = {"hang": _hang, "crash": _crash, "lie": _lie, "die": _die}
+def _dawdle(channel: Channel) -> None:
+    time.sleep(0.05)
+
+
+_ONLINE: dict[str, Callable[[Channel], None]] = {"hang": _hang, "crash": _crash, "lie": _lie, "die": _die}
+FAULTS = {**_ONLINE, **{f"making-{name}": fault for name, fault in _ONLINE.items()}, "making-slowly": _dawdle}
+
+
+def _weights(folder: PartyFolder) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    assert folder.weights is not None
+    return np.frombuffer(folder.weights.read_bytes(), np.uint64)
 
 
 def _expand(seed: bytes) -> np.ndarray[Any, np.dtype[np.uint64]]:

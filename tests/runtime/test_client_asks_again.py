@@ -23,7 +23,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, code: str, *, spent: bool) -> int:
     """How often a client asks a server that ends every handshake with this code."""
     times = 0
 
-    def lose(*_: Any, taken: Any) -> None:
+    def lose(*_: Any, taken: Any, **__: Any) -> None:
         nonlocal times
         times += 1
         if spent:

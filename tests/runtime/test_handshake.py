@@ -15,7 +15,7 @@ import pytest
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime import handshake
-from mpcc.runtime.handshake import PROTOCOL_VERSION, Agreement, Limits, agree
+from mpcc.runtime.handshake import PROTOCOL_VERSION, Agreement, Limits, Purpose, agree, greet
 from mpcc.runtime.transport.connection import PlainConnection
 from mpcc.runtime.transport.frame import HEADER_BYTES, FrameHeader, FrameType
 from mpcc.runtime.transport.in_process import channel_pair
@@ -25,7 +25,15 @@ from tests.runtime.test_session import TwoParties
 from tests.runtime.test_transport import error_of
 
 LIMITS = Limits(2.0)
-HELLO = struct.Struct("<HB32s16sdd")
+HELLO = struct.Struct("<HBB32s16sdd")
+
+
+def shake_hands(
+    parties: TwoParties, party: int, channel: StreamChannel, limits: Limits = LIMITS
+) -> Agreement:
+    """The handshake of a run."""
+    greeting = greet(channel, parties.folders[party], limits, Purpose.RUN)
+    return agree(channel, parties.folders[party], parties.store(party), greeting)
 
 
 def outcomes(
@@ -38,7 +46,7 @@ def outcomes(
 
     def one(party: int) -> Agreement | MpccError:
         try:
-            return agree(pair[party], parties.folders[party], parties.store(party), limits[party])
+            return shake_hands(parties, party, pair[party], limits[party])
         except MpccError as error:
             pair[party].abort(error.code)
             return error
@@ -131,12 +139,18 @@ def lied_to(parties: TwoParties, party: int, *said: tuple[FrameType, bytes]) -> 
     for number, (kind, payload) in enumerate(said):
         theirs.sendall(FrameHeader(kind, number, len(payload)).pack() + payload)
     channel = StreamChannel(PlainConnection(ours), 0.3)
-    return error_of(lambda: agree(channel, parties.folders[party], parties.store(party), Limits(0.3)))
+    return error_of(lambda: shake_hands(parties, party, channel, Limits(0.3)))
 
 
-def hello(parties: TwoParties, party: int, silence: float = 2.0, session: float = math.inf) -> bytes:
+def hello(
+    parties: TwoParties,
+    party: int,
+    silence: float = 2.0,
+    session: float = math.inf,
+    purposes: int = Purpose.RUN,
+) -> bytes:
     program = bytes.fromhex(parties.folders[0].program_hash)
-    return HELLO.pack(PROTOCOL_VERSION, party, program, bytes(16), silence, session)
+    return HELLO.pack(PROTOCOL_VERSION, party, purposes, program, bytes(16), silence, session)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +171,12 @@ def test_a_hello_that_is_too_long(tmp_path: Path) -> None:
 def test_limits_of_no_length(tmp_path: Path, silence: float, session: float) -> None:
     parties = TwoParties(tmp_path)
     assert lied_to(parties, 1, (FrameType.HELLO, hello(parties, 0, silence, session))).code == "MPC-R006"
+
+
+@pytest.mark.parametrize("purposes", [0, Purpose.PREPARE, 252])
+def test_another_purpose(tmp_path: Path, purposes: int) -> None:
+    said = (FrameType.HELLO, hello(TwoParties(tmp_path / "said"), 0, purposes=purposes))
+    assert lied_to(TwoParties(tmp_path), 1, said).code == "MPC-R015"
 
 
 @pytest.mark.parametrize(
@@ -297,9 +317,7 @@ def test_a_server_that_is_busy_says_so(tmp_path: Path) -> None:
     parties, channels = TwoParties(tmp_path), channel_pair(timeout=5.0)
     before = parties.store(1).unused(10)
     with ThreadPoolExecutor(1) as pool:
-        client = pool.submit(
-            lambda: error_of(lambda: agree(channels[1], parties.folders[1], parties.store(1), LIMITS))
-        )
+        client = pool.submit(lambda: error_of(lambda: shake_hands(parties, 1, channels[1])))
         channels[0].abort("MPC-S006")
         error = client.result()
     assert error.code == "MPC-R008"

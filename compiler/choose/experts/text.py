@@ -7,7 +7,7 @@ from typing import Any
 
 from mpcc.compiler.text import size_of, table
 
-HEAD = ("mixture", "computed by", "", "logits compared", "rounds", "online", "dealt", "ms")
+HEAD = ("mixture", "computed by", "", "logits compared", "rounds", "online", "offline", "ms")
 SHAPE = ("tokens", "experts", "top_k", "width", "hidden", "gated", "capacity", "claims", "slots", "asked")
 RULES = {"first": "first come, first served", "scores": "the highest gates are served"}
 Layer = dict[str, Any]
@@ -104,7 +104,7 @@ def _rows(layers: Sequence[Layer]) -> list[tuple[object, ...]]:
             _compared(first),
             option["rounds"],
             size_of(option["bytes"]),
-            size_of(option["dealt_bytes"]),
+            size_of(option["offline_bytes"]),
             f"{1e3 * option['seconds']:.3g}",
         )
         for index, option in enumerate((first["chosen"], *first["others"]))

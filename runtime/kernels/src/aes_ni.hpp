@@ -1,4 +1,4 @@
-// AES-128 key stream with the AES instructions, 8 blocks in flight.
+// AES-128 key stream and block encryption with the AES instructions, 8 blocks in flight.
 #pragma once
 #include <immintrin.h>
 
@@ -50,6 +50,27 @@ void keystream(const u8* schedule, u64 stream, u64 first_block, size_t blocks, u
     }
 }
 
+// In place.
+void encrypt_blocks(const u8* schedule, u8* blocks, size_t count) {
+    __m128i keys[11];
+    for (int i = 0; i < 11; ++i) keys[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(schedule) + i);
+    __m128i* const at = reinterpret_cast<__m128i*>(blocks);
+    constexpr size_t kFlight = 8;
+    size_t done = 0;
+    for (; count - done >= kFlight; done += kFlight) {
+        __m128i s[kFlight];
+        for (size_t i = 0; i < kFlight; ++i) s[i] = _mm_xor_si128(_mm_loadu_si128(at + done + i), keys[0]);
+        for (int round = 1; round < 10; ++round)
+            for (size_t i = 0; i < kFlight; ++i) s[i] = _mm_aesenc_si128(s[i], keys[round]);
+        for (size_t i = 0; i < kFlight; ++i) _mm_storeu_si128(at + done + i, _mm_aesenclast_si128(s[i], keys[10]));
+    }
+    for (; done < count; ++done) {
+        __m128i s = _mm_xor_si128(_mm_loadu_si128(at + done), keys[0]);
+        for (int round = 1; round < 10; ++round) s = _mm_aesenc_si128(s, keys[round]);
+        _mm_storeu_si128(at + done, _mm_aesenclast_si128(s, keys[10]));
+    }
+}
+
 #else
 
 // Four blocks to a vector, 32 in flight.
@@ -80,6 +101,27 @@ void keystream(const u8* schedule, u64 stream, u64 first_block, size_t blocks, u
             const __mmask8 mask = static_cast<__mmask8>(left >= 4 ? 0xff : (1u << (2 * left)) - 1);
             _mm512_mask_storeu_epi64(out + 16 * (done + 4 * i), mask, _mm512_aesenclast_epi128(s[i], keys[10]));
         }
+    }
+}
+
+// In place.
+void encrypt_blocks(const u8* schedule, u8* blocks, size_t count) {
+    __m512i keys[11];
+    for (int i = 0; i < 11; ++i)
+        keys[i] = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(schedule) + i));
+    constexpr size_t kFlight = 8;
+    for (size_t done = 0; done < count; done += 4 * kFlight) {
+        __m512i s[kFlight];
+        __mmask8 masks[kFlight];
+        for (size_t i = 0; i < kFlight; ++i) {
+            const size_t left = count - done > 4 * i ? count - done - 4 * i : 0;
+            masks[i] = static_cast<__mmask8>(left >= 4 ? 0xff : (1u << (2 * left)) - 1);
+            s[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi64(masks[i], blocks + 16 * (done + 4 * i)), keys[0]);
+        }
+        for (int round = 1; round < 10; ++round)
+            for (size_t i = 0; i < kFlight; ++i) s[i] = _mm512_aesenc_epi128(s[i], keys[round]);
+        for (size_t i = 0; i < kFlight; ++i)
+            _mm512_mask_storeu_epi64(blocks + 16 * (done + 4 * i), masks[i], _mm512_aesenclast_epi128(s[i], keys[10]));
     }
 }
 

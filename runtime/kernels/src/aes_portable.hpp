@@ -1,4 +1,4 @@
-// AES-128 key stream without tables and without AES instructions: 64 blocks at a time, one bit of each block in a
+// AES-128 key stream and block encryption without tables and without AES instructions: 64 blocks at a time, one bit of each block in a
 // word (bitslicing; Matsui and Nakajima, CHES 2007), so that neither time nor addresses depend on key or data.
 // Included by isa_portable.cpp only.
 #pragma once
@@ -87,11 +87,34 @@ void transpose_64(u64* rows) {
 
 class Bitsliced {
   public:
-    Bitsliced(const u8* schedule, u64 stream) : schedule_(schedule), stream_(stream) {}
+    explicit Bitsliced(const u8* schedule) : schedule_(schedule) {}
 
-    // The 64 blocks from block number `first`, a multiple of 64, as 1024 bytes.
-    void blocks(u64 first, u8* out) {
-        load_counters(first);
+    // The 64 blocks of the key stream from block number `first`, a multiple of 64, as 1024 bytes.
+    void counters(u64 stream, u64 first, u8* out) {
+        load_counters(stream, first);
+        rounds();
+        store(out);
+    }
+
+    // 64 blocks, in place.
+    void encrypt(u8* blocks) {
+        for (int half = 0; half < 2; ++half) {
+            u64 rows[64];
+            for (int block = 0; block < 64; ++block) std::memcpy(rows + block, blocks + 16 * block + 8 * half, 8);
+            transpose_64(rows);
+            for (int i = 0; i < 64; ++i) set(i % 8, 8 * half + i / 8, rows[i]);
+        }
+        rounds();
+        store(blocks);
+    }
+
+  private:
+    static u64 spread(u64 word, int bit) { return 0 - (word >> bit & 1); }
+
+    u64 at(int bit, int position) const { return state_[bit][position / 2][position % 2]; }
+    void set(int bit, int position, u64 value) { state_[bit][position / 2][position % 2] = value; }
+
+    void rounds() {
         add_round_key(0);
         for (int round = 1; round <= 10; ++round) {
             for (int pair = 0; pair < 8; ++pair) {
@@ -104,6 +127,9 @@ class Bitsliced {
             if (round != 10) mix_columns();
             add_round_key(round);
         }
+    }
+
+    void store(u8* out) const {
         for (int half = 0; half < 2; ++half) {
             u64 rows[64];
             for (int i = 0; i < 64; ++i) rows[i] = at(i % 8, 8 * half + i / 8);
@@ -112,17 +138,11 @@ class Bitsliced {
         }
     }
 
-  private:
-    static u64 spread(u64 word, int bit) { return 0 - (word >> bit & 1); }
-
-    u64 at(int bit, int position) const { return state_[bit][position / 2][position % 2]; }
-    void set(int bit, int position, u64 value) { state_[bit][position / 2][position % 2] = value; }
-
-    void load_counters(u64 first) {
+    void load_counters(u64 stream, u64 first) {
         static constexpr u64 kLow[6] = {0xAAAAAAAAAAAAAAAA, 0xCCCCCCCCCCCCCCCC, 0xF0F0F0F0F0F0F0F0,
                                         0xFF00FF00FF00FF00, 0xFFFF0000FFFF0000, 0xFFFFFFFF00000000};
         for (int i = 0; i < 64; ++i) {
-            set(i % 8, 7 - i / 8, spread(stream_, i));
+            set(i % 8, 7 - i / 8, spread(stream, i));
             set(i % 8, 15 - i / 8, i < 6 ? kLow[i] : spread(first, i));
         }
     }
@@ -161,19 +181,32 @@ class Bitsliced {
     }
 
     const u8* schedule_;
-    u64 stream_;
     Pair state_[8][8];  // [bit][byte position / 2]
 };
 
 void keystream(const u8* schedule, u64 stream, u64 first_block, size_t blocks, u8* out) {
-    Bitsliced cipher(schedule, stream);
+    Bitsliced cipher(schedule);
     for (size_t done = 0; done < blocks; done += 64) {
         if (blocks - done >= 64) {
-            cipher.blocks(first_block + done, out + 16 * done);
+            cipher.counters(stream, first_block + done, out + 16 * done);
         } else {
             u8 last[1024];
-            cipher.blocks(first_block + done, last);
+            cipher.counters(stream, first_block + done, last);
             std::memcpy(out + 16 * done, last, 16 * (blocks - done));
+        }
+    }
+}
+
+void encrypt_blocks(const u8* schedule, u8* blocks, size_t count) {
+    Bitsliced cipher(schedule);
+    for (size_t done = 0; done < count; done += 64) {
+        if (count - done >= 64) {
+            cipher.encrypt(blocks + 16 * done);
+        } else {
+            u8 last[1024] = {};
+            std::memcpy(last, blocks + 16 * done, 16 * (count - done));
+            cipher.encrypt(last);
+            std::memcpy(blocks + 16 * done, last, 16 * (count - done));
         }
     }
 }

@@ -138,6 +138,9 @@ NB_MODULE(_native, m) {
     bind_compare(m);
     bind_openings(m);
     bind_polynomial(m);
+    bind_rlwe(m);
     bind_rows(m);
+    bind_silent(m);
     bind_tables(m);
+    bind_transfer(m);
 }

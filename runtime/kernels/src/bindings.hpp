@@ -58,5 +58,8 @@ inline auto array(const char* name) { return nb::arg(name).noconvert(); }
 void bind_compare(nb::module_& m);
 void bind_openings(nb::module_& m);
 void bind_polynomial(nb::module_& m);
+void bind_rlwe(nb::module_& m);
 void bind_rows(nb::module_& m);
+void bind_silent(nb::module_& m);
 void bind_tables(nb::module_& m);
+void bind_transfer(nb::module_& m);

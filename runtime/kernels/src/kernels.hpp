@@ -5,6 +5,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "rlwe_kernels.hpp"
+
+#include "silent_kernels.hpp"
+#include "transfer_kernels.hpp"
+
 using u8 = std::uint8_t;
 using u64 = std::uint64_t;
 using i64 = std::int64_t;
@@ -126,6 +131,9 @@ struct Kernels {
     void (*truncate_close)(const TruncateArgs& args, size_t first, size_t last);
     void (*shift_right)(const u64* x, u64 offset, size_t count, int ring, int bits, u64* out);
     void (*row_counts)(const RowCountArgs& args, size_t first_row, size_t last_row);
+    RlweKernels rlwe;
+    TransferKernels transfer;
+    SilentKernels silent;
 };
 
 extern const Kernels kPortable;

@@ -107,7 +107,7 @@ def _row(study: Study, point: Point, whole: float | None) -> tuple[object, ...]:
     if not study.measured(point):
         option = study.prices[point]
         needed = f"not run, needs {point.memory / 1e9:.0f} GB: predicted"
-        sent, dealt = f"{option.price.bytes / 1e6:.1f} in all", f"{option.price.dealt_bytes / 1e6:.0f} + -"
+        sent, dealt = f"{option.price.bytes / 1e6:.1f} in all", f"{option.price.offline_bytes / 1e6:.0f} + -"
         name = f"{_name(option.layout.name, point)}, {needed}"
         lan = f"{option.price.seconds:.2f}"
         return point.experts, name, option.price.rounds, sent, share, dealt, "-", "-", lan, "-", "-"
@@ -158,7 +158,7 @@ def _cryptomoe() -> str:
         m = row.mixture
         even, double = ({o.layout.kind: o.price for o in reversed(m.options(f))} for f in (1.0, USUAL))
         cells = [
-            f"{price.bytes / m.tokens / 1e6:.2f} + {price.dealt_bytes / m.tokens / 1e6:.1f}, {price.rounds}"
+            f"{price.bytes / m.tokens / 1e6:.2f} + {price.offline_bytes / m.tokens / 1e6:.1f}, {price.rounds}"
             for price in (double[ALL], double[OUTER], even[DISPATCH], double[DISPATCH])
         ]
         sizes = f"{m.experts}, {m.top_k}, {m.width}, {m.hidden}"

@@ -79,9 +79,9 @@ def test_a_probe_costs_what_the_choice_costs_in_the_program(kind: str) -> None:
         exact += rounds == option.price.rounds - own.price.rounds
         sent = after.bytes_party0 + after.bytes_party1 - before.bytes_party0 - before.bytes_party1
         assert abs(sent - (option.price.bytes - own.price.bytes)) < 512 + NEIGHBOURS * option.price.bytes
-        dealt = after.dealt_bytes - before.dealt_bytes
-        expected = option.price.dealt_bytes - own.price.dealt_bytes
-        assert abs(dealt - expected) < 2048 + NEIGHBOURS * option.price.dealt_bytes
+        dealt = after.offline_bytes - before.offline_bytes
+        expected = option.price.offline_bytes - own.price.offline_bytes
+        assert abs(dealt - expected) < 2048 + NEIGHBOURS * option.price.offline_bytes
         compared += 1
     assert exact > 0.7 * compared > 2
 

@@ -19,7 +19,7 @@ from tests.fuzz.wire_peer import DIGEST, SESSION_IDS, MemoryStore, Parties, Scri
 
 _PARTS = (1, 3, 16, 1 << 16)
 _DOUBLES = (0.0, -1.0, 1e-300, 2.0, 1e300, float("inf"), float("nan"))
-_HELLO = struct.Struct("<HB32s16sdd")
+_HELLO = struct.Struct("<HBB32s16sdd")
 _LENGTHS = (0, 1, 8, 1 << 16, 1 << 31, 1 << 32, (1 << 63) - 1, (1 << 64) - 1)
 
 
@@ -98,9 +98,9 @@ def _change_frames(frames: list[tuple[FrameHeader | None, bytes]], random: Rando
         frames.insert(place, (FrameHeader(FrameType.ABORT, 0, len(code)), code))
     elif choice == 6 and kind is FrameType.HELLO and len(payload) == _HELLO.size:
         fields = list(_HELLO.unpack(payload))
-        fields[random.choice((4, 5))] = random.choice(_DOUBLES)
+        fields[random.choice((5, 6))] = random.choice(_DOUBLES)
         if random.random() < 0.2:
-            fields[random.choice((0, 1))] = random.randrange(256)
+            fields[random.choice((0, 1, 2))] = random.randrange(256)
         frames[place] = FrameHeader(kind, sequence, _HELLO.size), _HELLO.pack(*fields)
     elif choice == 7:
         ids = random.choices((*SESSION_IDS, b"\xff" * 16, b"\1", b"\0", DIGEST), k=random.randrange(8))

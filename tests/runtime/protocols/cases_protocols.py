@@ -36,10 +36,12 @@ def linear(c: Choices, kind: str) -> Case:
     shape, bits = (*c.shape(0, 1), *c.shape(3, 3)) if batch else c.shape(1), c.integer(1, 64)
     experts, columns = shape[-3:-2] if batch else (), c.integer(0, 5)
     served = s.emit("serve", s.secret(c.signed(shape, 64), 0, c.integer(bits, 64)), bits=bits)
-    weight = s.source("weight", c.signed((*experts, shape[-1], columns), c.integer(1, 30)))
+    size = c.integer(1, 30)
+    weight = s.source("weight", c.signed((*experts, shape[-1], columns), size))
     each = (*experts, 1, columns) if batch else (columns,)
     bias = [s.source("weight", c.signed(each, 40))] if c.flag() else []
-    result = s.emit("linear", served, weight, *bias, ring=c.integer(1, bits))
+    stated = {"weight_bits": size} if c.flag() else {}
+    result = s.emit("linear", served, weight, *bias, ring=c.integer(1, bits), **stated)
     again = s.emit("linear", served, weight, ring=1)  # two results of one opening and one weight
     return s.end(s.emit("add", result, again))
 
@@ -52,7 +54,8 @@ def gain(c: Choices, kind: str) -> Case:
     operands = [
         s.source("weight", c.signed(shape[c.integer(0, len(shape)) :], 30)) for _ in range(c.integer(1, 2))
     ]
-    return s.end(s.emit(kind, served, *operands, ring=c.integer(1, bits)))
+    stated = {"weight_bits": c.integer(30, 64)} if c.flag() else {}
+    return s.end(s.emit(kind, served, *operands, ring=c.integer(1, bits), **stated))
 
 
 @case("matmul")

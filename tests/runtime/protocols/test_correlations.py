@@ -23,6 +23,7 @@ from tests.runtime.protocols.cases import CASES, Setting
 from tests.runtime.protocols.choices import seeded
 from tests.runtime.protocols.fixed import FIXED, Fixed
 from tests.runtime.protocols.harness import MASK_SEED, SEEDS, Prepared, seed_pair
+from tests.runtime.protocols.products import nested, products
 from tests.runtime.protocols.uniformity import assert_independent, assert_uniform
 
 SESSIONS = 3
@@ -41,58 +42,11 @@ def drawn(prepared: Prepared, session: int) -> dict[str, tuple[Parts, Parts]]:
     return result
 
 
-def _programs() -> list[tuple[str, Prepared]]:
-    result = [(f.kind, Prepared(f.case(1, 2048).program)) for f in FIXED]
-    s = Setting(seeded(1, 1))
-    x = np.ones((8, 8, 48), dtype=np.int64)
-    one, two = s.emit("open_masked", s.share(x), bits=30), s.emit("open_masked", s.share(x), bits=33)
-    turned = s.emit("transpose", two, permutation=(0, 2, 1))
-    served = s.emit("serve", s.share(x), bits=41)
-    rows = s.emit("linear", served, s.source("weight", np.ones((48, 48), dtype=np.int64)))
-    gained = s.emit("gain", served, s.source("weight", np.ones(48, dtype=np.int64)))
-    bits = s.emit("open_bits", s.bits((2, *x.shape)))
-    products = s.emit(
-        "product",
-        one,
-        two,
-        bits,
-        ring=64,
-        factors=("polynomial", "value", "bits"),
-        coefficients=((1, 2, 3), (), (0, 1, 1)),
-        fractions=(0, 0, 0),
-    )
-    segmented = s.emit(
-        "segmented_polynomial",
-        one,
-        two,
-        bits,
-        ring=64,
-        monomials=((2, 1), (0, 0)),
-        rows=((0, 1, 0), (1, 0, 1)),
-        fraction=0,
-    )
-    square = s.emit("matmul", one, turned)
-    total = s.emit("sum", s.emit("add", rows, gained), axes=(0, 1, 2), keepdims=False)
-    for value in (products, segmented, square):
-        total = s.emit("add", total, s.emit("sum", value, axes=(0, 1, 2), keepdims=False))
-    programs = [("products", Prepared(s.end(total).program))]
-    s = Setting(seeded(1, 1))
-    ones = np.ones(2048, dtype=np.int64)
-    masked = [s.emit("open_masked", s.share(ones), bits=k) for k in (20, 13, 17)]
-    bits = s.emit("open_bits", s.bits((1, *ones.shape)))
-    nested = s.emit(
-        "product",
-        *masked,
-        bits,
-        ring=60,
-        factors=("value", "value", "value", "bits"),
-        coefficients=((), (), (), (1, 2)),
-        fractions=(0,) * 4,
-    )
-    return [*result, *programs, ("nested", Prepared(s.end(nested).program))]
-
-
-PROGRAMS = _programs()
+PROGRAMS = [
+    *((f.kind, Prepared(f.case(1, 2048).program)) for f in FIXED),
+    ("products", Prepared(products().program)),
+    ("nested", Prepared(nested().program)),
+]
 
 
 def as_elements(part: np.ndarray | None) -> U64:

@@ -25,6 +25,7 @@ from mpcc.runtime.dealing.keeper import Water
 from mpcc.runtime.handshake import Limits
 from mpcc.runtime.program_folder import PartyFolder, load_party_folder
 from mpcc.runtime.session import ExecutionResult, Progress
+from mpcc.runtime.store.opening import open_or_create
 from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.address import Address
 from mpcc.runtime.transport.channel import Channel
@@ -46,11 +47,12 @@ sys.exit(main(sys.argv[1:], FakeProgram))
 class Served:
     """A program and its stores in a folder, and at most one server process at a time."""
 
-    def __init__(self, folder: Path, certificates: Path, sessions: int = 8) -> None:
+    def __init__(self, folder: Path, certificates: Path, sessions: int = 8, source: str = "dealer") -> None:
         self.folder = folder
         self.certificates = certificates
-        self.program = build_program(folder / "prog")
-        deal(self.program, sessions, folder / "store")
+        self.program = build_program(folder / "prog", source=source)
+        if source == "dealer":
+            deal(self.program, sessions, folder / "store")
         self._log = folder / "log.jsonl"
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[InferenceSession] = []
@@ -99,7 +101,7 @@ class Served:
         return load_party_folder(self.program / f"party{party}")
 
     def store_of_client(self) -> Store:
-        return Store(self.folder / "store/party1", 1, self.folder_of(1).program_hash)
+        return open_or_create(self.folder_of(1), self.folder / "store/party1", None)
 
     def server(self, timeout: float = 10.0) -> Server:
         return Server(self.address, self.security(), Limits(timeout))

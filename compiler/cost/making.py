@@ -1,0 +1,75 @@
+"""What two parties without a dealer spend on a session's correlations: exact bytes, estimated seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mpcc.compiler.cost.network import Network
+from mpcc.ir.program import Operation, Program
+from mpcc.runtime.correlations.plan import correlated
+from mpcc.runtime.two_party.engine.cost import Cost
+from mpcc.runtime.two_party.rlwe.layout import layout
+from mpcc.runtime.two_party.schedule import steps_of
+from mpcc.runtime.two_party.session_cost import (
+    ATTRIBUTE,
+    USUAL_BITS,
+    extension_for,
+    extension_of,
+    session_cost,
+)
+
+# Measured on two cores a party, which both parties keep busy.
+SECONDS_PER_TRANSFER = 6e-8  # an OT, used for a number or a bit
+SECONDS_PER_RESIDUE = 1.5e-8  # of a product in slots, modulo one prime, from encryption to decryption
+SECONDS_PER_KEY_SWITCH = 2.5e-4
+SECONDS_PER_TRANSFORM = 2e-5  # of a polynomial modulo one prime, multiplied with a ciphertext
+SECONDS_PER_STEP = 2e-3
+
+
+@dataclass(frozen=True)
+class Making:
+    """`party0` and `party1`: bytes that each sends; `seconds` computing."""
+
+    party0: int
+    party1: int
+    rounds: int
+    seconds: float
+
+    def seconds_over(self, network: Network) -> float:
+        """Both directions are busy at the same time, at best."""
+        return self.seconds + network.seconds(self.rounds, max(self.party0, self.party1))
+
+
+def making_of(program: Program) -> Making:
+    """Of a share-stage program, on a connection of its own. Raises MPC-I027 when it names no extension of
+    oblivious transfers.
+    """
+    cost = session_cost(correlated(program.operations), extension_of(program.attributes))
+    return Making(*cost.sent, cost.rounds, sum(map(_step_seconds, cost.steps)))
+
+
+def making_of_part(operations: Sequence[Operation]) -> Making:
+    """What operations add to a program's, about: without keys and base OTs."""
+    steps = steps_of(correlated(list(operations)), USUAL_BITS)
+    sent = [sum(step.sent_in_all[party] for step in steps) for party in (0, 1)]
+    extending = sum(sum(step.ots) for step in steps) * USUAL_BITS / 16
+    party0, party1 = (round(own + extending) for own in sent)
+    return Making(party0, party1, sum(step.rounds for step in steps), sum(map(_step_seconds, steps)))
+
+
+def choose_extension(program: Program, network: Network) -> None:
+    """Has the program say the extension of oblivious transfers that is the quickest for it."""
+    program.attributes[ATTRIBUTE] = extension_for(correlated(program.operations), network.mbit).name
+
+
+def _step_seconds(step: Cost) -> float:
+    seconds = SECONDS_PER_STEP + sum(step.ots) * SECONDS_PER_TRANSFER
+    for parameters, count in step.products.items():
+        slots = parameters.ciphertexts(count) * parameters.degree
+        seconds += slots * len(parameters.moduli) * SECONDS_PER_RESIDUE
+    for (shape, right_bits, ring), count in step.matrices.items():
+        of = layout(shape, right_bits, ring)
+        seconds += count * of.key_switches * SECONDS_PER_KEY_SWITCH
+        seconds += count * of.polynomials * of.primes * SECONDS_PER_TRANSFORM
+    return seconds

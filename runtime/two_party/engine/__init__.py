@@ -1,0 +1,1 @@
+"""Runs the operations' generators in step: their requests are answered together, with few messages."""

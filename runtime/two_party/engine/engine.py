@@ -1,0 +1,76 @@
+"""Runs the operations' parts of making correlations in step, over one channel: all their requests of a step
+are answered together.
+
+A step takes two messages each way, those of the OT extension where OTs are missing, and two more where
+products are made under encryption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.engine.circuits import together
+from mpcc.runtime.two_party.engine.requests import Choose, Making, Request
+from mpcc.runtime.two_party.engine.steps import Answers, Step
+from mpcc.runtime.two_party.engine.transfers import Transfers
+from mpcc.runtime.two_party.ot.silent_choice import Extension
+from mpcc.runtime.two_party.ot.transfer import TransferReceiver, TransferSender
+from mpcc.runtime.two_party.rlwe.matrix_product import Rlwe
+from mpcc.runtime.two_party.rlwe.ole import Elementwise
+
+
+class Engine:
+    """One party's side of one connection: its keys and OTs serve all that is run over it.
+
+    `extension_bits`: what making an OT sends, in bits, by which both parties choose.
+    """
+
+    def __init__(
+        self,
+        party: int,
+        channel: Channel,
+        sender: TransferSender,
+        receiver: TransferReceiver,
+        extension_bits: float,
+    ) -> None:
+        self.index = party
+        self.extension_bits = extension_bits
+        self._transfers = Transfers(party, channel, sender, receiver)
+        self._rlwe = Rlwe(party, channel)
+        self._elementwise = Elementwise(party, channel, self._choose)
+
+    @classmethod
+    def connect(cls, party: int, channel: Channel, extension: Extension) -> Engine:
+        """Base OTs of both directions. Raises MPC-R004..R008 and MPC-R090."""
+        if party == 0:
+            receiver, sender = extension.receiver(channel), extension.sender(channel)
+        else:
+            sender, receiver = extension.sender(channel), extension.receiver(channel)
+        ends = TransferSender(sender), TransferReceiver(receiver)
+        return cls(party, channel, *ends, extension.bits_sent)
+
+    def run(self, makings: Sequence[Making], ots: tuple[int, int] = (0, 0)) -> list[Any]:
+        """What each returns. The other party runs the same at the same time. `ots`: how many they take, with
+        party 0 and party 1 as receiver, where that is known: they are made ahead. Raises MPC-R004..R008.
+        """
+        self._transfers.announce(ots)
+        making, answers = together(makings), None
+        while True:
+            try:
+                requests = making.send(answers)  # type: ignore[arg-type]
+            except StopIteration as end:
+                results: list[Any] = end.value
+                return results
+            step = Step(self.index, requests, self.extension_bits)
+            answers = step.assemble(
+                Answers(
+                    self._transfers.answer(step.transfers),
+                    self._elementwise.products(step.products) if step.products else [],
+                    self._rlwe.matrix_products(step.matrices) if step.matrices else [],
+                )
+            )
+
+    def _choose(self, requests: Sequence[Request]) -> list[Any]:
+        return self._transfers.answer([request for request in requests if isinstance(request, Choose)])

@@ -1,0 +1,204 @@
+"""Answers `Choose` and bit products by oblivious transfer, all of a step in as few messages as possible.
+
+They are cut into batches of bounded size. In tick b both parties send the corrections of batch b, as
+receivers, and the answers to those of batch b - 1, as senders: what one computes, the other's messages travel
+beside. The OTs of a batch are made before, in messages of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mpcc.runtime.ring import U64
+from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.engine.requests import Choose
+from mpcc.runtime.two_party.ot.transfer import (
+    Asked,
+    TransferReceiver,
+    TransferSender,
+    bits_bytes,
+    choose_bytes,
+    corrections_bytes,
+    ots,
+)
+
+BATCH_OTS = 1 << 20  # 16 bytes each, at either end
+
+
+@dataclass(frozen=True, eq=False)
+class Crossed:
+    """x and y for bits x of party `chooser` and y of the other, `own` uint64[m]: xor shares uint64[m]."""
+
+    chooser: int
+    own: U64
+
+
+Transfer = Choose | Crossed
+
+
+def bits_of(transfer: Transfer) -> int:
+    """OTs of a transfer, but for padding."""
+    return transfer.count if isinstance(transfer, Choose) else 64 * transfer.own.size
+
+
+def sent_bytes(transfer: Transfer) -> tuple[int, int]:
+    """By its receiver and by its sender."""
+    count = bits_of(transfer)
+    if isinstance(transfer, Choose):
+        return corrections_bytes(count), choose_bytes(count, transfer.widths)
+    return corrections_bytes(count), bits_bytes(transfer.own.size)
+
+
+def part_of(transfer: Transfer, start: int, stop: int) -> Transfer:
+    """Of its bits `start` .. `stop`, start a multiple of 64."""
+    words = slice(start // 64, -(-stop // 64))
+    if isinstance(transfer, Crossed):
+        return Crossed(transfer.chooser, transfer.own[words])
+    bits = None if transfer.bits is None else transfer.bits[words]
+    values = None if transfer.values is None else tuple(v[start:stop] for v in transfer.values)
+    return Choose(transfer.chooser, stop - start, transfer.widths, bits, values, transfer.boolean)
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A part of the transfer `number` of a step."""
+
+    number: int
+    transfer: Transfer
+
+
+def batches(transfers: Sequence[Transfer]) -> Iterator[list[Piece]]:
+    """All transfers in order, cut so that a batch takes at most BATCH_OTS, a multiple of 64."""
+    batch: list[Piece] = []
+    room = BATCH_OTS
+    for number, transfer in enumerate(transfers):
+        start, count = 0, bits_of(transfer)
+        while start < count:
+            stop = min(count, start + room)
+            batch.append(Piece(number, part_of(transfer, start, stop)))
+            room -= ots(stop - start)
+            start = stop
+            if not room:
+                yield batch
+                batch, room = [], BATCH_OTS
+    if batch:
+        yield batch
+
+
+def taken_ots(batch: list[Piece], chooser: int) -> int:
+    """OTs that a batch takes with this party as receiver."""
+    return sum(ots(bits_of(piece.transfer)) for piece in batch if piece.transfer.chooser == chooser)
+
+
+class Transfers:
+    """One party's ends of the transfers in both directions, for as long as the parties are connected."""
+
+    def __init__(
+        self, party: int, channel: Channel, sender: TransferSender, receiver: TransferReceiver
+    ) -> None:
+        self._party = party
+        self._channel = channel
+        self._sender = sender
+        self._receiver = receiver
+        self._ready = [0, 0]  # OTs that are made, by the party that receives
+        self._announced = [0, 0]
+
+    def announce(self, ots: tuple[int, int]) -> None:
+        """So many will be asked for, by party 0 and party 1 as receiver: they may be made ahead of steps."""
+        self._announced = list(ots)
+
+    def answer(self, transfers: Sequence[Transfer]) -> list[list[U64]]:
+        """This party's shares of each, by column; bit products have one. Raises MPC-R004..R008."""
+        parts: list[list[list[U64]]] = [[] for _ in transfers]
+        states: list[Asked | U64] = []
+        for asked, asking in pairwise([[], *batches(transfers), []]):
+            self._reserve(asked, asking)
+            states = self._tick(asked, states, asking, parts)
+        return [_joined(transfer, p) for transfer, p in zip(transfers, parts, strict=True)]
+
+    def _reserve(self, asked: list[Piece], asking: list[Piece]) -> None:
+        """Makes the OTs of a batch; where any are missing, up to a whole batch of those announced."""
+        for chooser in (0, 1):
+            needed = taken_ots(asking, chooser)
+            if self._ready[chooser] < needed:
+                self._ready[chooser] = max(needed, min(BATCH_OTS, self._announced[chooser]))
+                if chooser == self._party:
+                    self._receiver.reserve(self._channel, self._ready[chooser])
+                else:  # the sender takes its OTs when it answers
+                    self._sender.reserve(self._channel, self._ready[chooser] + taken_ots(asked, chooser))
+            self._ready[chooser] -= needed
+            self._announced[chooser] = max(0, self._announced[chooser] - needed)
+
+    def _tick(
+        self,
+        asked: list[Piece],
+        states: list[Asked | U64],
+        asking: list[Piece],
+        parts: list[list[list[U64]]],
+    ) -> list[Asked | U64]:
+        """Corrections of `asking`, for which it returns what each end keeps, and messages of `asked`."""
+        lengths = [0, 0]  # that this party and the other send
+        for piece in asking:
+            lengths[not self._chooses(piece)] += sent_bytes(piece.transfer)[0]
+        for piece in asked:
+            lengths[self._chooses(piece)] += sent_bytes(piece.transfer)[1]
+        self._channel.start_tick(*lengths)
+        requests = {i: self._ask(piece) for i, piece in enumerate(asking) if self._chooses(piece)}
+        for piece, state in zip(asked, states, strict=True):
+            if not self._chooses(piece):
+                assert isinstance(state, np.ndarray)
+                parts[piece.number].append(self._send(piece.transfer, state))
+        kept = [requests[i] if i in requests else self._corrections(p) for i, p in enumerate(asking)]
+        for piece, state in zip(asked, states, strict=True):
+            if self._chooses(piece):
+                assert isinstance(state, Asked)
+                parts[piece.number].append(self._receive(piece.transfer, state))
+        return kept
+
+    def _chooses(self, piece: Piece) -> bool:
+        return piece.transfer.chooser == self._party
+
+    def _ask(self, piece: Piece) -> Asked:
+        transfer = piece.transfer
+        bits = transfer.bits if isinstance(transfer, Choose) else transfer.own
+        assert bits is not None
+        asked = self._receiver.ask(np.ascontiguousarray(bits), bits_of(transfer))
+        self._channel.send(asked.corrections)
+        return asked
+
+    def _corrections(self, piece: Piece) -> U64:
+        length = sent_bytes(piece.transfer)[0]
+        return np.frombuffer(self._channel.receive(length), dtype=np.uint64)
+
+    def _send(self, transfer: Transfer, corrections: U64) -> list[U64]:
+        """Sends the answer; returns this party's shares."""
+        if isinstance(transfer, Crossed):
+            plane, share = self._sender.bit_products(corrections, np.ascontiguousarray(transfer.own))
+            self._channel.send(plane)
+            return [share]
+        assert transfer.values is not None
+        message, shares = self._sender.choose(
+            corrections, np.stack(transfer.values), transfer.widths, transfer.boolean
+        )
+        self._channel.send(message)
+        return list(shares)
+
+    def _receive(self, transfer: Transfer, asked: Asked) -> list[U64]:
+        message = self._channel.receive(sent_bytes(transfer)[1])
+        if isinstance(transfer, Crossed):
+            return [asked.bit_products(np.frombuffer(message, dtype=np.uint64))]
+        shares = asked.choose(np.frombuffer(message, dtype=np.uint8), transfer.widths, transfer.boolean)
+        return list(shares)
+
+
+def _joined(transfer: Transfer, parts: list[list[U64]]) -> list[U64]:
+    """The columns of a transfer, from those of its parts."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = len(transfer.widths) if isinstance(transfer, Choose) else 1
+    empty = np.empty(0, dtype=np.uint64)
+    return [np.concatenate([empty, *(part[column] for part in parts)]) for column in range(columns)]

@@ -1,0 +1,159 @@
+"""Products of one party's private bits with the other's private bits or values, from correlated OTs.
+
+The receiver has the bits. For each it takes one correlated OT, tells the sender its bit xor the OT's random
+choice (`corrections`), and the sender answers with a message as long as its values: both ends hash their 128
+bits of the OT to pads (kernels.transfer_*), of which the receiver knows the one of its bit. Requests of one
+direction can be batched: all corrections in one message, all answers in another.
+
+    sender.reserve(channel, ots)                     receiver.reserve(channel, ots)
+                                                     asked = receiver.ask(bits, count)
+                            <- asked.corrections -
+    message, shares = sender.choose(corrections, values, widths, boolean)
+                            -  message ->
+                                                     shares = asked.choose(message, widths, boolean)
+
+Both ends make the same requests in the same order. A request of `count` takes `ots(count)` OTs, whole words
+of them; no OT and no tweak of the hash is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpcc.runtime import kernels
+from mpcc.runtime.ring import U64
+from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.ot.extension import Receiver, Sender, words_of
+
+U8 = NDArray[np.uint8]
+
+
+def ots(count: int) -> int:
+    """Correlated OTs that a request of `count` bits takes."""
+    return 64 * words_of(count)
+
+
+def corrections_bytes(count: int) -> int:
+    """From the receiver, for any request of `count` bits."""
+    return 8 * words_of(count)
+
+
+def choose_bytes(count: int, widths: Sequence[int]) -> int:
+    """From the sender, for `choose` of columns of these widths."""
+    return sum((count * width + 7) // 8 for width in widths)
+
+
+def bits_bytes(words: int) -> int:
+    """From the sender, for `bit_products` of so many words."""
+    return 8 * words
+
+
+class TransferSender:
+    """Answers the requests of the other party's `TransferReceiver`."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._pads: U64 = np.empty((0, 2), dtype=np.uint64)
+        self.delta = sender.delta
+        self.tweaks = Tweaks()
+
+    def reserve(self, channel: Channel, count: int) -> None:
+        """Extends so that `count` correlated OTs are there for requests. Raises MPC-R004..R008."""
+        missing = ots(count) - len(self._pads)
+        if missing > 0:
+            self._pads = _joined(self._pads, self._sender.extend(channel, missing))
+
+    def choose(
+        self, corrections: U64, values: U64, widths: Sequence[int], boolean: bool = False
+    ) -> tuple[U8, U64]:
+        """The message and this party's shares uint64[C, count] of b v for the receiver's bits b and `values`
+        uint64[C, count], mod 2^widths[c] or, where `boolean`, by xor.
+        """
+        count = values.shape[1]
+        pads, tweak = self.take(ots(count))[:count], self.tweaks.take(count)
+        return kernels.transfer_send(pads, self.delta, corrections, values, tuple(widths), tweak, boolean)
+
+    def bit_products(self, corrections: U64, bits: U64) -> tuple[U64, U64]:
+        """The message and this party's xor share of x and y, uint64[words], for the receiver's plane x and
+        `bits` y.
+        """
+        count = 64 * len(bits)
+        pads, tweak = self.take(count), self.tweaks.take(count)
+        return kernels.transfer_send_bits(pads, self.delta, corrections, bits, tweak)
+
+    def take(self, count: int) -> U64:
+        """q of the next `count` OTs, a multiple of 64, which are then used up."""
+        assert count <= len(self._pads), "reserve first"
+        taken, self._pads = self._pads[:count], self._pads[count:]
+        return taken
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A request under way at the receiver: send `corrections`, a plane, and give the sender's message to one
+    of the methods, once.
+    """
+
+    corrections: U64
+    _bits: U64
+    _pads: U64
+    _tweak: int
+
+    def choose(self, message: U8, widths: Sequence[int], boolean: bool = False) -> U64:
+        """This party's shares, uint64[C, count]."""
+        return kernels.transfer_receive(self._pads, self._bits, message, tuple(widths), self._tweak, boolean)
+
+    def bit_products(self, message: U64) -> U64:
+        """This party's xor share, uint64[words]."""
+        return kernels.transfer_receive_bits(self._pads, self._bits, message, self._tweak)
+
+
+class TransferReceiver:
+    """Makes requests of the other party's `TransferSender`."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._pads: U64 = np.empty((0, 2), dtype=np.uint64)
+        self._choices: U64 = np.empty(0, dtype=np.uint64)
+        self.tweaks = Tweaks()
+
+    def reserve(self, channel: Channel, count: int) -> None:
+        """As `TransferSender.reserve`."""
+        missing = ots(count) - len(self._pads)
+        if missing > 0:
+            choices, pads = self._receiver.extend(channel, missing)
+            self._choices, self._pads = _joined(self._choices, choices), _joined(self._pads, pads)
+
+    def ask(self, bits: U64, count: int) -> Asked:
+        """A request for `count` bits, a plane uint64[ceil(count / 64)]."""
+        choices, pads = self.take(ots(count))
+        return Asked(bits ^ choices, bits, pads[:count], self.tweaks.take(count))
+
+    def take(self, count: int) -> tuple[U64, U64]:
+        """The random bits, a plane, and t of the next `count` OTs, as `TransferSender.take`."""
+        assert count <= len(self._pads), "reserve first"
+        choices, self._choices = self._choices[: count // 64], self._choices[count // 64 :]
+        pads, self._pads = self._pads[:count], self._pads[count:]
+        return choices, pads
+
+
+class Tweaks:
+    """Numbers of OTs, each given once: under one Delta the pads of two OTs never come from the same hash
+    input."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def take(self, count: int) -> int:
+        """The first of `count` numbers, a multiple of those that share a key of the hash."""
+        first = self._next
+        self._next += -(-count // kernels.KEY_OTS) * kernels.KEY_OTS
+        return first
+
+
+def _joined(left: U64, new: U64) -> U64:
+    return np.concatenate([left, new]) if len(left) else new  # 16 bytes an OT: copied only where OTs are left

@@ -1,0 +1,63 @@
+"""Both ends of a protocol in one process, and a dealt base extension that costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpcc.runtime import kernels
+from mpcc.runtime.ring import U64
+from mpcc.runtime.transport.channel import Channel
+
+First = TypeVar("First")
+Second = TypeVar("Second")
+
+
+def together(first: Callable[[], First], second: Callable[[], Second]) -> tuple[First, Second]:
+    """Each in a thread of its own."""
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.submit(first), pool.submit(second)
+        return one.result(), other.result()
+
+
+def unpacked(plane: U64, count: int) -> NDArray[np.uint8]:
+    """The bits of a plane; those after the last are zero."""
+    assert plane.shape == ((count + 63) // 64,)
+    bits: NDArray[np.uint8] = kernels.planes_unpack(plane.reshape(1, -1), 64 * len(plane))[0]
+    assert not bits[count:].any()
+    return bits[:count]
+
+
+def check_correlation(delta: U64, sent: U64, choices: U64, received: U64) -> NDArray[np.uint8]:
+    """q = t xor b Delta for all; returns b."""
+    assert sent.shape == received.shape
+    bits = unpacked(choices, len(sent))
+    assert np.array_equal(sent, received ^ bits[:, None] * delta)
+    return bits
+
+
+class DealtSender:
+    """A base extension's sender whose OTs come from a generator that both ends have."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = np.random.default_rng(seed)
+        self.delta: U64 = self._generator.integers(0, 1 << 64, 2, dtype=np.uint64)
+        self.asked: list[int] = []
+
+    def extend(self, channel: Channel, count: int) -> U64:
+        return self._draw(count)[0]
+
+    def _draw(self, count: int) -> tuple[U64, NDArray[np.uint8]]:
+        self.asked.append(count)
+        sent = self._generator.integers(0, 1 << 64, (count, 2), dtype=np.uint64)
+        return sent, self._generator.integers(0, 2, count, dtype=np.uint8)
+
+
+class DealtReceiver(DealtSender):
+    def extend(self, channel: Channel, count: int) -> tuple[U64, U64]:  # type: ignore[override]
+        sent, bits = self._draw(count)
+        return kernels.planes_pack(bits), sent ^ bits[:, None] * self.delta
