@@ -14,12 +14,13 @@ import numpy as np
 from mpcc.runtime.correlations import plan
 from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.executor import PreparedProgram
-from mpcc.runtime.program_folder import load_party_folder
+from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.session import ExecutionResult
 from mpcc.runtime.sources import client_inputs
 from mpcc.runtime.store.store import Session
 from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.in_process import channel_pair
+from mpcc.runtime.two_party.just_in_time import Workshop, make_session
 
 
 @dataclass
@@ -27,18 +28,13 @@ class SecureRun:
     outputs: dict[str, np.ndarray]
     online: tuple[Counters, Counters]
     setup: tuple[Counters, Counters]
+    preparation: tuple[Counters, Counters]
 
 
 def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 120) -> SecureRun:
-    """Deal one session in memory and run both parties in two threads."""
-    operations = plan.from_json((program / "correlations.json").read_text())
-    seeds = (secrets.token_bytes(16), secrets.token_bytes(16))
-    mask_seed, session_id = secrets.token_bytes(16), secrets.token_bytes(16)
-    payload = b"".join(Dealing(seeds, mask_seed).corrections(operations))
-    sessions = (
-        Session(session_id, seeds[0], memoryview(b""), mask_seed),
-        Session(session_id, seeds[1], memoryview(payload), None),
-    )
+    """Deal one session in memory, unless the parties make it themselves, and run both in two threads."""
+    dealt = None if load_program_folder(program).two_party else _dealt(program)
+    session_id = secrets.token_bytes(16)
     channels = channel_pair(timeout)
     results: list[ExecutionResult | BaseException | None] = [None, None]
 
@@ -46,9 +42,13 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
         try:
             folder = load_party_folder(program / f"party{party}")
             given = client_inputs(folder, inputs) if party == 1 else None
-            results[party] = PreparedProgram(folder).execute(
-                channels[party], sessions[party], given, lambda done, total: None
-            )
+            prepared, channel = PreparedProgram(folder), channels[party]
+            if dealt is None:
+                workshop = Workshop(folder.program_hash, prepared.payload_bytes, prepared.make_with)
+                session = make_session(channel, workshop, session_id)
+            else:
+                session = dealt[party]
+            results[party] = prepared.execute(channel, session, given, lambda done, total: None)
         except BaseException as error:
             results[party] = error
             channels[party].close()
@@ -62,9 +62,19 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
         if isinstance(result, BaseException):
             raise result
     outputs = results[1].outputs  # type: ignore[union-attr]
-    counters = [channel.meter.counters for channel in channels]
-    return SecureRun(
-        outputs, (counters[0]["online"], counters[1]["online"]), (counters[0]["setup"], counters[1]["setup"])
+    first, second = (channel.meter.counters for channel in channels)
+    phases = ("online", "setup", "preparation")
+    return SecureRun(outputs, *((first[phase], second[phase]) for phase in phases))
+
+
+def _dealt(program: Path) -> tuple[Session, Session]:
+    operations = plan.from_json((program / "correlations.json").read_text())
+    seeds = (secrets.token_bytes(16), secrets.token_bytes(16))
+    mask_seed, session_id = secrets.token_bytes(16), secrets.token_bytes(16)
+    payload = b"".join(Dealing(seeds, mask_seed).corrections(operations))
+    return (
+        Session(session_id, seeds[0], memoryview(b""), mask_seed),
+        Session(session_id, seeds[1], memoryview(payload), None),
     )
 
 

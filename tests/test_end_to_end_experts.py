@@ -8,18 +8,20 @@ nothing about the rest.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mpcc.compiler.backend.emit import Compiled
 from mpcc.compiler.calibrate import generate_samples
 from mpcc.compiler.choose.experts.request import experts_request
 from mpcc.compiler.driver import Request, compile_model
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local, session
 from mpcc.compiler.frontend.imported import Imported
+from mpcc.ir.correlation_source import CorrelationSource
 from mpcc.ir.dialects.base import integer
 from tests.support import secure_run
 from tests.test_end_to_end import assert_same_largest
@@ -33,6 +35,7 @@ LAYOUTS = {
     "dispatch": ("dispatch", "1000"),  # as many slots as tokens: nothing is dropped
 }
 CLEAR = 5e-3  # logits that are nearer than this are a tie
+DIGITS = Path(__file__).parents[1] / "examples/digits_moe"
 
 
 def clear_inputs(imported: Imported, seed: int) -> Iterator[dict[str, np.ndarray]]:
@@ -50,15 +53,27 @@ def _gap(logits: np.ndarray, count: int) -> float:
     return float((ordered[..., :count] - ordered[..., 1 : count + 1]).min())
 
 
-def check(model: Path, folder: Path, layout: str, inputs: int, bar: float) -> None:
-    kind, capacity = LAYOUTS[layout]
-    compiled = compile_model(
-        Request(model, folder, experts=experts_request(kind, capacity)), lambda line: None
-    )
-    runner, cost = session(str(model)), compiled.cost
+def check(
+    model: Path,
+    folder: Path,
+    layout: str,
+    inputs: int,
+    bar: float,
+    source: CorrelationSource = CorrelationSource.DEALER,
+) -> None:
+    request = Request(model, folder, experts=experts_request(*LAYOUTS[layout]), correlations=source)
+    compiled = compile_model(request, lambda line: None)
     found = list(itertools.islice(clear_inputs(compiled.imported, 5), inputs))
     assert len(found) == inputs
-    for sample in found:
+    assert_right(compiled, folder, found, bar)
+
+
+def assert_right(
+    compiled: Compiled, folder: Path, inputs: Iterable[dict[str, np.ndarray]], bar: float
+) -> None:
+    """The largest error is below `bar` standard deviations of the output, bytes and rounds are as predicted."""
+    runner, cost = session(str(compiled.model_path)), compiled.cost
+    for sample in inputs:
         run = secure_run(folder, sample)
         for name, expected in zip(run.outputs, runner.run(list(run.outputs), sample), strict=True):
             assert np.abs(run.outputs[name] - expected).max() <= bar * expected.std()
@@ -66,6 +81,8 @@ def check(model: Path, folder: Path, layout: str, inputs: int, bar: float) -> No
                 assert_same_largest(run.outputs[name], expected)
         assert [c.bytes_sent for c in run.online] == [cost.bytes_party0, cost.bytes_party1]
         assert [c.rounds for c in run.online] == [cost.rounds, cost.rounds]
+        made = [cost.made.party0, cost.made.party1] if cost.made else [0, 0]
+        assert [c.bytes_sent for c in run.preparation] == made
 
 
 def test_a_fixture_as_it_is_chosen(tmp_path: Path) -> None:
@@ -82,6 +99,29 @@ def test_fixtures(name: str, layout: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("name", "layout"),
+    [*((name, "chosen") for name in FIXTURES), ("moe_contrib", "all"), ("moe_contrib", "dispatch")],
+)
+def test_fixtures_without_a_dealer(name: str, layout: str, tmp_path: Path) -> None:
+    model = MODELS / f"{name}.onnx"
+    check(model, tmp_path / "program", layout, 1, 0.01, CorrelationSource.TWO_PARTY)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", CorrelationSource)
+@pytest.mark.parametrize("top_k", [1, 2])
+def test_the_digits_example(top_k: int, source: CorrelationSource, tmp_path: Path) -> None:
+    """Its held-out sample, with its own calibration inputs."""
+    with np.load(DIGITS / "digits_moe_calibration.npz") as images, np.load(DIGITS / "sample.npz") as sample:
+        calibration, inputs = dict(images), dict(sample)
+    model, folder = DIGITS / f"digits_moe_top{top_k}.onnx", tmp_path / "program"
+    request = Request(model, folder, samples=[calibration], correlations=source)
+    assert_right(compile_model(request, lambda line: None), folder, [inputs], 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", CorrelationSource)
+@pytest.mark.parametrize(
     "form",
     [
         "masked loop, legacy 13",
@@ -92,13 +132,14 @@ def test_fixtures(name: str, layout: str, tmp_path: Path) -> None:
         "slots by one-hot products, legacy 13",
     ],
 )
-def test_written_forms(form: str, tmp_path: Path) -> None:
+def test_written_forms(form: str, source: CorrelationSource, tmp_path: Path) -> None:
     """4 to 9 experts, 1 to 8 for a token, with capacities of the model's own."""
     mixtures = pytest.importorskip("tests.compiler.mixtures")
     from tests.compiler.test_mixtures import FORMS
 
     mixture, (exporter, opset), _ = FORMS[form]
-    check(mixtures.write(tmp_path, mixture, exporter, opset), tmp_path / "program", "chosen", 2, 0.01)
+    model = mixtures.write(tmp_path, mixture, exporter, opset)
+    check(model, tmp_path / "program", "chosen", 2, 0.01, source)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ const COLOURS = 6;
 const costHost = document.getElementById("cost-bars"), costKey = document.getElementById("cost-key");
 const quantities = {
   online: { of: online, show: size, parts: [["party0", "party 0 sends", (e) => e.bytes[0]], ["party1", "party 1 sends", (e) => e.bytes[1]]] },
-  dealt: { of: (e) => e.offline_bytes, show: size, parts: [["dealt", "dealt ahead of time", (e) => e.offline_bytes]] },
+  dealt: { of: (e) => e.offline_bytes, show: size, parts: [["dealt", report.two_party ? "sent to prepare a session, both directions" : "dealt ahead of time", (e) => e.offline_bytes]] },
   rounds: { of: (e) => e.rounds, show: String, parts: [["good", "rounds; one may carry messages of several rows, so they do not add up", (e) => e.rounds]] },
   products: { of: (e) => e.multiplications, show: (n) => n.toLocaleString("en"), parts: [["rest", "ring products, online", (e) => e.multiplications]] },
 };

@@ -140,7 +140,7 @@ function details(operation) {
     ["ONNX", entry.onnx_nodes.flatMap((node, i) => [i ? ", " : "", make("code", "", node)])],
     ["Online", online(entry) ? sizes(entry.bytes) : "nothing is sent"],
     ["Rounds", entry.rounds ? String(entry.rounds) : ""],
-    ["Dealt", entry.offline_bytes ? size(entry.offline_bytes) : ""],
+    [report.two_party ? "Offline" : "Dealt", entry.offline_bytes ? size(entry.offline_bytes) : ""],
     ["Products", entry.multiplications ? entry.multiplications.toLocaleString("en") : ""],
     ["Error", error ? `${number(error.max)} secure, ${number(error.approximated)} without rounding` : ""],
     ...(sitesOf.get(operation) || []).map((place) => ["Computed by", chosenLink(place)]),

@@ -24,7 +24,7 @@ from mpcc.compiler.choose.uses import OWN, Uses
 from mpcc.compiler.evaluate import evaluate
 from mpcc.compiler.frontend.check import run_local
 from mpcc.compiler.frontend.imported import Imported
-from mpcc.ir.correlation_source import source_of
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.diagnostics import Diagnostics, MpccError
 from mpcc.ir.program import Operation
 from mpcc.ir.types import Range
@@ -35,7 +35,9 @@ Arrays = dict[str, np.ndarray]
 SAMPLES = 2  # calibration samples that errors are measured on
 TURNS = 2  # of all kinds of noise, for the gains
 APPROXIMATIONS_SHARE = 0.5  # of --max-error; rounding has the rest
-ROOM = 1.05  # without --max-error: how much less accurate than by lowering's own a node may become
+# Without --max-error: how much less accurate than by lowering's own a node may become. Without a dealer three
+# bits of accuracy are a half of what two parties send each other for a GeLU.
+ROOMS = {CorrelationSource.DEALER: 1.05, CorrelationSource.TWO_PARTY: 8.0}
 NEAR = 1.2  # to the most accurate plan, where none keeps the budget
 DIGITS = 3  # of gains and errors: machines differ in the last ones
 BEATEN = 1.25  # by another that is so much cheaper and at most so much less accurate: not tried at like nodes
@@ -69,6 +71,7 @@ class Choice:
 
     node: Node
     fixed: bool
+    room: float  # of ROOMS
     gain: float = 0.0
     options: list[Option] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)  # (candidate, why it does not do)
@@ -95,7 +98,7 @@ class Choice:
 
     def good(self, option: Option) -> bool:
         """Accurate enough where no error is asked for."""
-        return option.rms <= ROOM * self.standard
+        return option.rms <= self.room * self.standard
 
     def runner_up(self) -> Option | None:
         """The cheapest that was not taken."""
@@ -190,9 +193,10 @@ class Judge:
 
     def _tried(self, node: Node, parts: list[Arrays]) -> Choice:
         """A node's options. Raises the first refusal where no candidate computes it."""
-        choice, first = Choice(node, self.uses.fixed(node.kind) is not None), None
+        source = source_of(self.imported.program.attributes)
+        choice, first = Choice(node, self.uses.fixed(node.kind) is not None, ROOMS[source]), None
         beaten = self._beaten.get(node.alike, {})
-        safety, source = self.probes.formats.safety, source_of(self.imported.program.attributes)
+        safety = self.probes.formats.safety
         candidates = candidates_of(node, self._argument(node), safety, self.uses, source)
         earlier = [c for c in candidates if _name(c) == self.taken.get(node.value)]
         for candidate in earlier or candidates:

@@ -45,8 +45,8 @@ dealer_command = _runtime_command(
 )
 prepare_command = _runtime_command(
     "prepare",
-    "Fill a party's store from a dealer: ahead of time, or (--keep) as long as this runs.",
-    "PROG/partyN --dealer HOST:PORT --store STORE --sessions N --tls FOLDER",
+    "Fill a party's store: from a dealer, or together with the other party where there is none.",
+    "PROG/partyN --dealer|--listen|--connect HOST:PORT --store STORE --sessions N --tls FOLDER",
 )
 serve_command = _runtime_command(
     "serve",

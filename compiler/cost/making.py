@@ -19,11 +19,11 @@ from mpcc.runtime.two_party.session_cost import (
     session_cost,
 )
 
-# Measured on two cores a party, which both parties keep busy.
-SECONDS_PER_TRANSFER = 6e-8  # an OT, used for a number or a bit
-SECONDS_PER_RESIDUE = 1.5e-8  # of a product in slots, modulo one prime, from encryption to decryption
-SECONDS_PER_KEY_SWITCH = 2.5e-4
-SECONDS_PER_TRANSFORM = 2e-5  # of a polynomial modulo one prime, multiplied with a ciphertext
+# Of both parties on four cores, which they keep busy.
+SECONDS_PER_TRANSFER = 5e-8  # an OT, used for a number or a bit
+SECONDS_PER_RESIDUE = 7e-8  # of a product in slots, modulo one prime, from encryption to decryption
+SECONDS_PER_KEY_SWITCH = 1.7e-4
+SECONDS_PER_TRANSFORM = 1e-5  # of a polynomial modulo one prime, multiplied with a ciphertext
 SECONDS_PER_STEP = 2e-3
 
 
@@ -67,7 +67,7 @@ def _step_seconds(step: Cost) -> float:
     seconds = SECONDS_PER_STEP + sum(step.ots) * SECONDS_PER_TRANSFER
     for parameters, count in step.products.items():
         slots = parameters.ciphertexts(count) * parameters.degree
-        seconds += slots * len(parameters.moduli) * SECONDS_PER_RESIDUE
+        seconds += slots * len(parameters.moduli) * (parameters.terms + 1) / 2 * SECONDS_PER_RESIDUE
     for (shape, right_bits, ring), count in step.matrices.items():
         of = layout(shape, right_bits, ring)
         seconds += count * of.key_switches * SECONDS_PER_KEY_SWITCH

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from mpcc.ir.correlation_source import CorrelationSource, source_of
+from mpcc.ir.dialects.protocol import MAX_CARRY_BLOCKS
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
@@ -18,7 +19,6 @@ WIDE_BITS = (
 )
 RELATIVE_BITS = 16
 WIDEST_BLOCK, FEWER_DEALT = 6, 4  # bits of a comparison's blocks, each of which deals 2^bits bits
-CARRY_PRODUCTS = (0, 1, 5, 15, 37)  # of masks, for a carry over so many blocks
 BITS_OF_AND = 4  # a product of shared bits, by oblivious transfers of one bit in both directions
 
 
@@ -153,10 +153,11 @@ def _made_bits(bits: int, thresholds: int, width: int) -> float:
     masks, its openings. Infinite where there are more blocks than a carry may have.
     """
     blocks = -(-(bits - 1) // width)
-    if blocks > len(CARRY_PRODUCTS):
+    if blocks > MAX_CARRY_BLOCKS:
         return math.inf
     onehots = 2.0 * ((1 << width) - 2) * blocks
-    return onehots + thresholds * (BITS_OF_AND * CARRY_PRODUCTS[blocks - 1] + 2 * (2 * blocks - 2))
+    products = (3 << (blocks - 1)) - (2 * blocks + 1)  # of two masks and more
+    return onehots + thresholds * (BITS_OF_AND * products + 2 * (2 * blocks - 2))
 
 
 def fewest_blocks(bits: int) -> int:

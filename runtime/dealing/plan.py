@@ -12,7 +12,7 @@ from mpcc.runtime.program_folder import ProgramFolder, load_program_folder
 
 
 def dealing_plan(program: Path) -> tuple[ProgramFolder, list[Operation]]:
-    """The checked folder, and the operations that draw correlations. Raises MPC-R020.., MPC-R074, MPC-S012."""
+    """The checked folder, and what draws correlations, in order. Raises MPC-R020.., MPC-R074, MPC-S012."""
     folder = load_program_folder(program, whole=False)
     require_dealer(folder)
     try:

@@ -105,9 +105,9 @@ class RowReaches(ProtocolClass):
             return np.ascontiguousarray(words.T).reshape(-1)
 
         lane = np.uint8 if s.lane_bits == 8 else np.uint16
-        elements = one_hot_numbers(drawn["mask"], s.bits, s.lane_bits, party)
+        elements = one_hot_numbers(drawn["mask"], s.bits, s.lane_bits, party, lane)
         rows, words = yield from together([elements, zero_onehots()])
-        return {"onehots": rows.astype(lane).reshape(-1), "zero_onehots": words}
+        return {"onehots": rows.reshape(-1), "zero_onehots": words}
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

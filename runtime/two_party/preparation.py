@@ -96,17 +96,18 @@ def _ask(channel: StreamChannel, store: Store, transcript: Transcript, wanted: i
     message = _COUNT.pack(wanted)
     channel.send_control(FrameType.PREPARING, message)
     transcript.add(message)
-    ids, common = store.unused(store.count_unused()), 0
-    for start in range(0, len(ids), ASKED_AT_ONCE):
-        asked = ids[start : start + ASKED_AT_ONCE]
-        offer = b"".join(asked)
-        channel.send_control(FrameType.SESSIONS, offer)
-        answer = channel.receive_control(FrameType.SESSIONS, len(asked))
-        if len(answer) != len(asked) or max(answer) > max(_Here):
-            raise malformed("an answer that says nothing of the sessions asked for")
-        transcript.add(offer, answer)
-        store.discard(i for i, here in zip(asked, answer, strict=True) if here == _Here.USED)
-        common += answer.count(_Here.UNUSED)
+    with store.offering():  # what a run is just given would seem used
+        ids, common = store.unused(store.count_unused()), 0
+        for start in range(0, len(ids), ASKED_AT_ONCE):
+            asked = ids[start : start + ASKED_AT_ONCE]
+            offer = b"".join(asked)
+            channel.send_control(FrameType.SESSIONS, offer)
+            answer = channel.receive_control(FrameType.SESSIONS, len(asked))
+            if len(answer) != len(asked) or max(answer) > max(_Here):
+                raise malformed("an answer that says nothing of the sessions asked for")
+            transcript.add(offer, answer)
+            store.discard(i for i, here in zip(asked, answer, strict=True) if here == _Here.USED)
+            common += answer.count(_Here.UNUSED)
     channel.send_control(FrameType.SESSIONS, b"")
     message = channel.receive_control(FrameType.PREPARING, _COUNT.size)
     transcript.add(message)

@@ -29,6 +29,7 @@ CHOSEN = (  # of a new kind
     f"{PROTOCOLS}/test_conformance.py",
     "tests/security/views/test_protocols.py",
     "tests/security/test_protocol_pages.py",
+    "tests/runtime/two_party/test_generation.py",
 )
 TESTED = {"protocol": "cube", "correlation": "to_number"}
 
@@ -41,7 +42,7 @@ def copy(tmp_path: Path) -> Path:
     for room in ROOMS:
         shutil.copytree(package / room, tmp_path / "mpcc" / room, ignore=skipped)
     (tmp_path / "mpcc/__init__.py").touch()
-    for folder in ("docs/protocols", PROTOCOLS, "tests/security", "tests/ci"):
+    for folder in ("docs/protocols", PROTOCOLS, "tests/runtime/two_party", "tests/security", "tests/ci"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=skipped)
     for package_file in ("tests/__init__.py", "tests/runtime/__init__.py"):
         shutil.copy(ROOT / package_file, tmp_path / package_file)

@@ -35,11 +35,13 @@ def form(name: str) -> SoftmaxForm:
 
 
 MEAN = replace(EXACT, name="mean", centre="mean")
+TOURNAMENT = replace(EXACT, name="tournament", centre="tournament")
 # Forms, and the largest error. A quantised maximum moves the arguments of an approximated exponential by up
 # to an eighth, which a limit's shape shows.
 FORMS: dict[str, tuple[SoftmaxForm, float]] = {
     "exact": (EXACT, 2e-4),
     "mean": (MEAN, 2e-4),
+    "tournament": (TOURNAMENT, 2e-4),
     "limit": (form("puma"), 4e-3),
     "quadratics": (form("bolt"), 2e-3),
     "2quad": (form("2quad"), 2e-4),
@@ -233,7 +235,7 @@ def test_forms_that_cannot_be_computed_are_refused() -> None:
     assert isinstance(puma.exponential, Limit)
     with pytest.raises(ValueError, match="only the exponential protocol"):
         replace(puma, centre="mean")
-    with pytest.raises(ValueError, match="max or mean"):
+    with pytest.raises(ValueError, match="one of max, tournament, mean"):
         replace(EXACT, centre="median")
     with pytest.raises(ValueError, match="steps need"):
         OdeSoftmax(name="x", function="softmax", domain=(-1.0, 1.0), error=1.0, source="x", steps=8)

@@ -16,7 +16,15 @@ import pytest
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import run_local
-from tests.runtime.fake_program import DEALER_COMMAND, INPUT, SIZE, WEIGHTS, build_program, write_input
+from tests.runtime.fake_program import (
+    DEALER_COMMAND,
+    INPUT,
+    PIECES,
+    SIZE,
+    WEIGHTS,
+    build_program,
+    write_input,
+)
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
 
@@ -60,6 +68,23 @@ def test_the_answer_and_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[
     assert "sees both shares" in screen.err
     assert screen.out == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["prog", "r.json", "x.npz", "y.npz"]
+
+
+def test_without_a_dealer(tmp_path: Path) -> None:
+    """The parties make the correlations of each run; what that took is in the report."""
+    program = build_program(tmp_path / "prog", source="two-party")
+    dealer = (sys.executable, "-c", "import sys; sys.exit(3)")
+    run = run_local(
+        program, write_input(tmp_path / "x.npz"), ScreenEvents(), sessions=2, dealer_command=dealer
+    )
+    assert np.array_equal(run.outputs["y"], EXPECTED)
+    report = run.report
+    assert (report["rounds"], report["offline_rounds"]) == (2, 2 * PIECES)
+    assert report["bytes"] == {
+        phase: {"party0": 8 * SIZE, "party1": 8 * SIZE} for phase in ("online", "offline")
+    }
+    assert 0 < report["seconds"]["offline"] < 5
+    assert all(10e6 < report["memory"][party] < 10e9 for party in ("party0", "party1"))
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,26 @@ from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.program import Operation, Value
 from mpcc.runtime.protocols import less_than, protocols, row_reaches
 from mpcc.runtime.protocols.base import ring_type, size
+from mpcc.runtime.two_party.engine.cost import (
+    Cost,
+    flattened,
+    making_cost,
+    sum_cost,
+    trace_of,
+)
+from mpcc.runtime.two_party.schedule import derived
 from tests.runtime.protocols.cases import Setting
 from tests.runtime.protocols.choices import seeded
 
 DOCUMENTS = Path(__file__).parents[2] / "docs" / "protocols"
-SECTIONS = ("Functionality", "Messages", "What is opened, and why that reveals nothing", "Cost", "Sources")
+SECTIONS = (
+    "Functionality",
+    "Messages",
+    "What is opened, and why that reveals nothing",
+    "Cost",
+    "Without a dealer",
+    "Sources",
+)
 PAGES = sorted(path for path in DOCUMENTS.glob("*.md") if path.name != "README.md")
 Variables = dict[str, float]
 
@@ -147,7 +162,7 @@ EXAMPLES: dict[str, Callable[[Setting], Value]] = {
     "less_than, L = 1": comparison(7, 6),
     "row_reaches": lambda s: s.emit("row_reaches", shares(s, 3, 300), bits=5, low=-9, levels=12),
     "exponential": lambda s: s.emit(
-        "exponential", s.share(np.zeros(9, dtype=np.int64), 8), bits=12, fraction=50
+        "exponential", s.share(np.zeros(9, dtype=np.int64), 16), bits=21, fraction=60
     ),
     "sine_series": waves,
     "one_hot": lambda s: s.emit("one_hot", shares(s, 9), ring=21, bits=3),
@@ -169,25 +184,30 @@ def variables(o: Operation) -> Variables:
         "k": integer(o.attributes, "bits") if "bits" in o.attributes else 0,
     }
     found["j"] = found["f"] = found["k"]
+    found["N"] = 64 * -(-size(o) // 64)
     if o.kind in ("linear", "gain", "matmul"):
         found["h"] = ring_type(o, 1).shape[-2] if o.kind != "gain" else 1
     if o.kind == "truncate":
         found["K"] = ring_type(o, 0).ring
     if o.kind == "one_hot":
         found["n"] = size(o, 0)
+        found["N"] = 64 * -(-size(o, 0) // 64)
     if o.kind == "reveal":
         found["R"] = ring_type(o, 0).ring
     if o.kind == "less_than":
         shape = less_than.Shape(o)
         found |= {"n": shape.n, "T": len(shape.thresholds), "L": shape.blocks, "w": shape.width}
         found["N"] = 64 * shape.words
+        found["v"] = shape.bits - 1 - shape.width * (shape.blocks - 1)
     if o.kind == "row_reaches":
         rows_ = row_reaches.Shape(o)
         found |= {"n": size(o, 0), "l": rows_.length, "V": rows_.levels, "c": rows_.count_bits}
         found["b"] = rows_.lane_bits
+        found["N"], found["M"] = (64 * -(-n // 64) for n in (size(o, 0), rows_.rows * rows_.levels))
         assert rows_.count_bits == math.floor(math.log2(rows_.length)) + 1
     if o.kind == "sine_series":
         found["M"] = len(integers(o.attributes, "harmonics"))
+        found["F"] = integer(o.attributes, "secret_fraction")
     if o.kind in ("product", "segmented_polynomial"):
         found |= {"k": 20, "l": 18, "T": 6 if o.kind == "segmented_polynomial" else 3, "D": 3}
     return found
@@ -242,3 +262,47 @@ def test_costs_are_those_that_the_page_states(name: str) -> None:
     assert value_of(row["dealt bits"], letters) == dealt
     if "ring multiplications" in row:
         assert value_of(row["ring multiplications"], letters) == protocol.multiplications(operation)
+
+
+def test_every_protocol_whose_correlations_are_made_has_its_table() -> None:
+    listed = {row["operation"] for page in PAGES for row in rows(page, "Without a dealer")}
+    assert listed == {name for name in EXAMPLES if derived(example(name))}
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if derived(example(name))])
+def test_making_costs_are_those_that_the_page_states(name: str) -> None:
+    """Private products and matrix products are counted, all else that the engine sends by its bits."""
+    operation = example(name)
+    if operation.kind not in ("linear", "gain", "matmul"):
+        operation = flattened(operation, 128)  # nothing is padded
+    (row,) = [row for row in rows(page_of(operation.kind), "Without a dealer") if row["operation"] == name]
+    total, products, matrices = Cost(), [], 0
+    for step in making_cost(operation, 0.0):
+        total.add(step)
+        matrices += step.matrices.total()
+    of_products = Cost()
+    for kind, count in (request for step in trace_of(operation) for request in step):
+        if kind[0] == "product":
+            of_products.take(kind, count, 0.0)
+            products.append(count * kind[3])
+    made = {
+        "steps": len(trace_of(operation)),
+        "OTs": sum(total.ots) - sum(of_products.ots),
+        "bits": 8 * (sum(total.sent) - sum(of_products.sent)),
+        "products": sum(products),
+        "matrix products": matrices,
+    }
+    letters = variables(operation)
+    assert {column: value_of(row.get(column, "0"), letters) for column in made} == made
+
+
+def test_bits_of_a_mask_cost_what_the_page_states() -> None:
+    assert "N (2 b - 3) OTs and twice as many bits in b - 1 steps" in section(
+        DOCUMENTS / "openings.md", "Without a dealer"
+    )
+    operation, bits = example("open_masked"), 21
+    steps = sum_cost(operation.result, bits)
+    ots = variables(operation)["N"] * (2 * bits - 3)
+    assert len(steps) == bits - 1
+    assert sum(sum(step.ots) for step in steps) == ots
+    assert sum(sum(step.sent) for step in steps) == 2 * ots / 8

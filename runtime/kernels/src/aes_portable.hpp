@@ -1,5 +1,6 @@
-// AES-128 key stream and block encryption without tables and without AES instructions: 64 blocks at a time, one bit of each block in a
-// word (bitslicing; Matsui and Nakajima, CHES 2007), so that neither time nor addresses depend on key or data.
+// AES-128 key stream and block encryption without tables and without AES instructions: 64 blocks at a time, one bit of
+// each block in a word (bitslicing; Matsui and Nakajima, CHES 2007), so that neither time nor addresses depend on key
+// or data.
 // Included by isa_portable.cpp only.
 #pragma once
 #include <cstring>

@@ -40,14 +40,14 @@ Tables tables_of(nb::handle object, size_t primes, size_t degree) {
     return tables;
 }
 
-template <void (*Transform)(u64*, size_t, Moduli, size_t, const u64*), bool Forward>
+template <void (*Transform)(u64*, size_t, const std::vector<Prime>&, size_t, const u64*), bool Forward>
 void transform(InOut<u64, 3> x, nb::object object) {
     const Tables tables = tables_of(object, x.shape(1), x.shape(2));
-    const Moduli moduli = moduli_of(tables.moduli);
+    const std::vector<Prime> primes = primes_of(moduli_of(tables.moduli));
     const u64* const factors = aligned(Forward ? tables.forward : tables.inverse);
     u64* const data = aligned(x);
     nb::gil_scoped_release release;
-    Transform(data, x.shape(0), moduli, x.shape(2), factors);
+    Transform(data, x.shape(0), primes, x.shape(2), factors);
 }
 
 void multiply_accumulate(InOut<u64, 4> sums, In<u64, 4> x, In<u64, 4> y, In<u64, 1> moduli) {
@@ -248,5 +248,6 @@ void bind_rlwe(nb::module_& m) {
     m.def("merge_pairs", merge_pairs, array("x"), arg("shift"), arg("exponent"), array("key"), arg("tables"));
     m.def("multiply_plain", multiply_plain<i32>, array("x"), array("y"), arg("tables"));
     m.def("multiply_plain", multiply_plain<i64>, array("x"), array("y"), arg("tables"));
-    m.def("uniform_residues", uniform_residues, arg("key"), arg("stream"), arg("count"), arg("degree"), array("moduli"));
+    m.def("uniform_residues", uniform_residues, arg("key"), arg("stream"), arg("count"), arg("degree"),
+          array("moduli"));
 }

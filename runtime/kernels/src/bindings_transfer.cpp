@@ -143,7 +143,8 @@ std::pair<Out<u8>, Out<u64>> transfer_send(In<u64, 2> pads, In<u64, 1> delta, In
                                            bool boolean) {
     TransferArgs args = transfer_args(pads, corrections, first_tweak);
     args.delta = checked_delta(delta);
-    require(values.shape(0) == widths.size() && values.shape(1) == args.n, "transfer_send: values must be [columns, n]");
+    require(values.shape(0) == widths.size() && values.shape(1) == args.n,
+            "transfer_send: values must be [columns, n]");
     const auto [columns, length] = pad_columns(widths, args.n);
     Out<u8> message = allocate<u8>({length});
     Out<u64> shares = allocate<u64>({widths.size(), args.n});
@@ -248,9 +249,11 @@ std::pair<Out<u8>, Out<u64>> lookup_send(In<u64, 3> pads, In<u64, 1> delta, In<u
     return {message, shares};
 }
 
-Out<u64> lookup_receive(In<u64, 3> pads, In<u64, 1> index, In<u8, 1> message, int width, i64 first_tweak, bool boolean) {
+Out<u64> lookup_receive(In<u64, 3> pads, In<u64, 1> index, In<u8, 1> message, int width, i64 first_tweak,
+                        bool boolean) {
     LookupArgs args = lookup_args(pads, index.shape(0), width, first_tweak, boolean);
-    require(message.shape(0) == lookup_bytes(args), "lookup: message must hold ceil(n*width/8) bytes an entry but the first");
+    require(message.shape(0) == lookup_bytes(args),
+            "lookup: message must hold ceil(n*width/8) bytes an entry but the first");
     args.index = aligned(index);
     args.message = const_cast<u8*>(message.data());
     Out<u64> shares = allocate<u64>({args.n});

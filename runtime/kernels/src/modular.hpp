@@ -105,7 +105,9 @@ struct Modular {
         const u64 q = static_cast<u64>(static_cast<Sum>(a) * quotient >> kHalfBits);
         return a * w + q * minus_p;
     }
-    static V fold(V a, V quotient, V p) { return a - static_cast<u64>(static_cast<Sum>(a) * quotient >> kHalfBits) * p; }
+    static V fold(V a, V quotient, V p) {
+        return a - static_cast<u64>(static_cast<Sum>(a) * quotient >> kHalfBits) * p;
+    }
     static Sum sum(V start) { return start; }
     static void add_product(Sum& s, V a, V b) { s += static_cast<Sum>(a) * b; }
     static V high(const Sum& s) { return static_cast<u64>(s >> kHalfBits); }

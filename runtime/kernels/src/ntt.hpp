@@ -1,13 +1,15 @@
 // Number-theoretic transforms of one polynomial modulo X^n + 1, in place. Blocks of the transform form a binary tree:
-// node i of length n splits into nodes 2i and 2i + 1 of length n / 2, with factor i of the table. Two levels are done in
-// one pass over memory. Between steps values are below 4p forward and below 2p backward (Harvey, as in ntt_tables.py).
+// node i of some length splits into nodes 2i and 2i + 1 of half of it, with factor i of the table. Two levels are done
+// in one pass over memory. Between steps values are below 4p forward and below 2p backward (Harvey, see ntt_tables.py);
+// but forward, where p is below 2^47, each step may add 2p: 14 steps from 4p on stay below 32p, which is below 2^52.
 #pragma once
-#include <cstring>
-
 #include "modular.hpp"
 
 namespace {
 
+constexpr int kRoomyBits = 47;
+
+template <bool Roomy>
 struct Ntt {
     using V = Modular::V;
     struct Factor {
@@ -17,24 +19,26 @@ struct Ntt {
     u64* const x;
     const size_t n;
     const u64* const factors;
-    const V p, twice, minus;
+    const V p, twice, minus, quotient;
 
-    Ntt(u64* polynomial, size_t degree, u64 prime, const u64* table)
+    Ntt(u64* polynomial, size_t degree, const Prime& prime, const u64* table)
         : x(polynomial),
           n(degree),
           factors(table),
-          p(Modular::set(prime)),
-          twice(Modular::set(2 * prime)),
-          minus(Modular::minus(prime)) {}
+          p(Modular::set(prime.p)),
+          twice(Modular::set(2 * prime.p)),
+          minus(Modular::minus(prime.p)),
+          quotient(Modular::set(prime.quotient)) {}
 
     Factor factor(size_t node) const { return {Modular::set(factors[node]), Modular::set(factors[n + node])}; }
     V mul(V a, Factor w) const { return Modular::mul(a, w.value, w.quotient, minus); }
 
     void split(V& low, V& high, Factor w) const {
-        const V a = Modular::cut(low, twice), b = mul(high, w);
+        const V a = Roomy ? low : Modular::cut(low, twice), b = mul(high, w);
         low = Modular::add(a, b);
         high = Modular::sub(Modular::add(a, twice), b);
     }
+    V reduce(V a) const { return Modular::cut(Roomy ? Modular::fold(a, quotient, p) : Modular::cut(a, twice), p); }
     void join(V& low, V& high, Factor w) const {
         const V sum = Modular::add(low, high);
         high = mul(Modular::sub(Modular::add(low, twice), high), w);
@@ -121,50 +125,76 @@ struct Ntt {
         return {_mm512_permutexvar_epi64(places, Modular::load(factors + node)),
                 _mm512_permutexvar_epi64(places, Modular::load(factors + n + node))};
     }
+    Factor factors_at(size_t node) const { return {Modular::load(factors + node), Modular::load(factors + n + node)}; }
     static V by_two() { return _mm512_set_epi64(1, 1, 1, 1, 0, 0, 0, 0); }
     static V by_four() { return _mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0); }
 
+    // Some pairs of nodes in turn, step by step: one alone would wait for its own results.
+    static constexpr size_t together = 2;
+    template <class Action>
+    static void each(const Action& action) {
+        for (size_t k = 0; k < together; ++k) action(k);
+    }
+
     void split_leaves(u64* block, size_t length, size_t node) const {
-        for (u64 *at = block, *const end = block + length; at < end; at += 2 * leaf, node += 2) {
-            const V u = Modular::load(at), v = Modular::load(at + leaf);
-            V low = _mm512_shuffle_i64x2(u, v, 0x44), high = _mm512_shuffle_i64x2(u, v, 0xee);
-            split(low, high, spread(node, by_two()));
-            V a = pick(low, high, outer()), b = pick(low, high, inner());
-            split(a, b, spread(2 * node, by_four()));
-            low = _mm512_unpacklo_epi64(a, b), high = _mm512_unpackhi_epi64(a, b);
-            split(low, high, {Modular::load(factors + 4 * node), Modular::load(factors + n + 4 * node)});
-            low = Modular::cut(Modular::cut(low, twice), p), high = Modular::cut(Modular::cut(high, twice), p);
-            a = _mm512_unpacklo_epi64(low, high), b = _mm512_unpackhi_epi64(low, high);
-            Modular::store(at, pick(a, b, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0)));
-            Modular::store(at + leaf, pick(a, b, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4)));
+        V low[together], high[together], a[together], b[together];
+        for (u64 *at = block, *const end = block + length; at < end; at += 2 * leaf * together, node += 2 * together) {
+            each([&](size_t k) {
+                const V u = Modular::load(at + 2 * leaf * k), v = Modular::load(at + 2 * leaf * k + leaf);
+                low[k] = _mm512_shuffle_i64x2(u, v, 0x44), high[k] = _mm512_shuffle_i64x2(u, v, 0xee);
+            });
+            each([&](size_t k) { split(low[k], high[k], spread(node + 2 * k, by_two())); });
+            each([&](size_t k) { a[k] = pick(low[k], high[k], outer()), b[k] = pick(low[k], high[k], inner()); });
+            each([&](size_t k) { split(a[k], b[k], spread(2 * node + 4 * k, by_four())); });
+            each([&](size_t k) {
+                low[k] = _mm512_unpacklo_epi64(a[k], b[k]), high[k] = _mm512_unpackhi_epi64(a[k], b[k]);
+            });
+            each([&](size_t k) { split(low[k], high[k], factors_at(4 * node + 8 * k)); });
+            each([&](size_t k) { low[k] = reduce(low[k]), high[k] = reduce(high[k]); });
+            each([&](size_t k) {
+                a[k] = _mm512_unpacklo_epi64(low[k], high[k]), b[k] = _mm512_unpackhi_epi64(low[k], high[k]);
+                u64* const to = at + 2 * leaf * k;
+                Modular::store(to, pick(a[k], b[k], _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0)));
+                Modular::store(to + leaf, pick(a[k], b[k], _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4)));
+            });
         }
     }
     void join_leaves() const {
-        for (size_t i = 0, node = n / leaf; i < n; i += 2 * leaf, node += 2) {
-            const V u = Modular::load(x + i), v = Modular::load(x + i + leaf);
-            V a = pick(u, v, _mm512_set_epi64(13, 12, 9, 8, 5, 4, 1, 0));
-            V b = pick(u, v, _mm512_set_epi64(15, 14, 11, 10, 7, 6, 3, 2));
-            V low = _mm512_unpacklo_epi64(a, b), high = _mm512_unpackhi_epi64(a, b);
-            join(low, high, {Modular::load(factors + 4 * node), Modular::load(factors + n + 4 * node)});
-            a = _mm512_unpacklo_epi64(low, high), b = _mm512_unpackhi_epi64(low, high);
-            join(a, b, spread(2 * node, by_four()));
-            low = pick(a, b, outer()), high = pick(a, b, inner());
-            join(low, high, spread(node, by_two()));
-            Modular::store(x + i, _mm512_shuffle_i64x2(low, high, 0x44));
-            Modular::store(x + i + leaf, _mm512_shuffle_i64x2(low, high, 0xee));
+        V low[together], high[together], a[together], b[together];
+        for (size_t i = 0, node = n / leaf; i < n; i += 2 * leaf * together, node += 2 * together) {
+            each([&](size_t k) {
+                const V u = Modular::load(x + i + 2 * leaf * k), v = Modular::load(x + i + 2 * leaf * k + leaf);
+                a[k] = pick(u, v, _mm512_set_epi64(13, 12, 9, 8, 5, 4, 1, 0));
+                b[k] = pick(u, v, _mm512_set_epi64(15, 14, 11, 10, 7, 6, 3, 2));
+            });
+            each([&](size_t k) {
+                low[k] = _mm512_unpacklo_epi64(a[k], b[k]), high[k] = _mm512_unpackhi_epi64(a[k], b[k]);
+            });
+            each([&](size_t k) { join(low[k], high[k], factors_at(4 * node + 8 * k)); });
+            each([&](size_t k) {
+                a[k] = _mm512_unpacklo_epi64(low[k], high[k]), b[k] = _mm512_unpackhi_epi64(low[k], high[k]);
+            });
+            each([&](size_t k) { join(a[k], b[k], spread(2 * node + 4 * k, by_four())); });
+            each([&](size_t k) { low[k] = pick(a[k], b[k], outer()), high[k] = pick(a[k], b[k], inner()); });
+            each([&](size_t k) { join(low[k], high[k], spread(node + 2 * k, by_two())); });
+            each([&](size_t k) {
+                u64* const to = x + i + 2 * leaf * k;
+                Modular::store(to, _mm512_shuffle_i64x2(low[k], high[k], 0x44));
+                Modular::store(to + leaf, _mm512_shuffle_i64x2(low[k], high[k], 0xee));
+            });
         }
     }
 #else
     static constexpr size_t leaf = 1;
 
     void split_leaves(u64* block, size_t length, size_t) const {
-        for (size_t i = 0; i < length; ++i) block[i] = Modular::cut(Modular::cut(block[i], twice), p);
+        for (size_t i = 0; i < length; ++i) block[i] = reduce(block[i]);
     }
     void join_leaves() const {}
 #endif
 
-    // The node of length `length` that begins at `block`, to single coefficients. Where its levels are odd in number the
-    // first is done alone.
+    // The node of length `length` that begins at `block`, to single coefficients. Where its levels are odd in number
+    // the first is done alone.
     void split_all(u64* block, size_t length, size_t node) const {
         size_t nodes = 1;
         if (__builtin_ctzll(length / leaf) % 2 != 0) {
@@ -178,23 +208,23 @@ struct Ntt {
     }
 };
 
-void ntt_forward(u64* x, size_t n, u64 p, const u64* factors) { Ntt(x, n, p, factors).split_all(x, n, 1); }
-
-// Of a polynomial of which the first `length` coefficients are given, a power of two from 16 on, and the others are zero:
-// the upper levels only make copies of them.
-void ntt_forward_short(u64* x, size_t n, size_t length, u64 p, const u64* factors) {
-    const Ntt ntt(x, n, p, factors);
-    for (size_t node = 2 * n / length; node-- > n / length;) {  // what is copied comes last
-        u64* const block = x + length * (node - n / length);
-        if (block != x) std::memcpy(block, x, 8 * length);
-        ntt.split_all(block, length, node);
-    }
+// `count` blocks of `length` coefficients, a power of two from 32 on, one after the other: each the same node.
+void ntt_blocks(u64* blocks, size_t count, size_t length, size_t node, size_t n, const Prime& prime,
+                const u64* factors) {
+    const auto run = [&](const auto& ntt) {
+        for (size_t k = 0; k < count; ++k) ntt.split_all(blocks + k * length, length, node);
+    };
+    prime.p >> kRoomyBits == 0 ? run(Ntt<true>(blocks, n, prime, factors)) : run(Ntt<false>(blocks, n, prime, factors));
 }
 
-void ntt_inverse(u64* x, size_t n, u64 p, const u64* factors) {
-    const Ntt ntt(x, n, p, factors);
+void ntt_forward(u64* x, size_t n, const Prime& prime, const u64* factors) {
+    ntt_blocks(x, 1, n, 1, n, prime, factors);
+}
+
+void ntt_inverse(u64* x, size_t n, const Prime& prime, const u64* factors) {
+    const Ntt<false> ntt(x, n, prime, factors);
     ntt.join_leaves();
-    size_t nodes = n / Ntt::leaf / 4;
+    size_t nodes = n / ntt.leaf / 4;
     for (; nodes > 1; nodes /= 4)
         for (size_t i = 0; i < nodes; ++i) ntt.join_twice<false>(x + n / nodes * i, n / nodes, nodes + i);
     nodes == 1 ? ntt.join_twice<true>(x, n, 1) : ntt.join_root();

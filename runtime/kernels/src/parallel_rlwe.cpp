@@ -43,20 +43,20 @@ void run_rows(size_t rows, size_t length, size_t cost, const std::function<void(
 
 }  // namespace
 
-void ntt_forward_all(u64* x, size_t rows, Moduli moduli, size_t degree, const u64* factors) {
-    run_ranges(rows * moduli.count, 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
+void ntt_forward_all(u64* x, size_t rows, const std::vector<Prime>& primes, size_t degree, const u64* factors) {
+    run_ranges(rows * primes.size(), 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
         for (size_t i = first; i < last; ++i) {
-            const size_t k = i % moduli.count;
-            kernels().rlwe.ntt_forward(x + i * degree, degree, moduli.p[k], factors + 2 * k * degree);
+            const size_t k = i % primes.size();
+            kernels().rlwe.ntt_forward(x + i * degree, degree, primes[k], factors + 2 * k * degree);
         }
     });
 }
 
-void ntt_inverse_all(u64* x, size_t rows, Moduli moduli, size_t degree, const u64* factors) {
-    run_ranges(rows * moduli.count, 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
+void ntt_inverse_all(u64* x, size_t rows, const std::vector<Prime>& primes, size_t degree, const u64* factors) {
+    run_ranges(rows * primes.size(), 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
         for (size_t i = first; i < last; ++i) {
-            const size_t k = i % moduli.count;
-            kernels().rlwe.ntt_inverse(x + i * degree, degree, moduli.p[k], factors + 2 * k * degree);
+            const size_t k = i % primes.size();
+            kernels().rlwe.ntt_inverse(x + i * degree, degree, primes[k], factors + 2 * k * degree);
         }
     });
 }
@@ -70,7 +70,7 @@ void multiply_accumulate_all(const ProductArgs& args) {
 void multiply_plain_all(const PlainProductArgs& args) {
     const size_t groups = ceil_div(args.columns, kPlainColumns);
     run_ranges(args.prime_count * groups, 1, 1, [&](size_t first, size_t last) {
-        u64* const memory = workspace(kPlainDepth * kPlainColumns * args.degree);
+        u64* const memory = workspace(2 * kPlainWords * args.degree);
         for (size_t i = first; i < last; ++i)
             kernels().rlwe.multiply_plain(args, i % groups * kPlainColumns, i / groups, memory);
     });

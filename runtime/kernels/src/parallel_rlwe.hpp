@@ -3,8 +3,8 @@
 #include "rlwe_constants.hpp"
 
 // x[rows, primes, degree], factors[primes, 2, degree].
-void ntt_forward_all(u64* x, size_t rows, Moduli moduli, size_t degree, const u64* factors);
-void ntt_inverse_all(u64* x, size_t rows, Moduli moduli, size_t degree, const u64* factors);
+void ntt_forward_all(u64* x, size_t rows, const std::vector<Prime>& primes, size_t degree, const u64* factors);
+void ntt_inverse_all(u64* x, size_t rows, const std::vector<Prime>& primes, size_t degree, const u64* factors);
 void multiply_accumulate_all(const ProductArgs& args);
 void multiply_plain_all(const PlainProductArgs& args);
 void residues_all(const ResidueArgs& args, size_t rows);

@@ -1,5 +1,6 @@
 // What the kernels on residues modulo small primes take, and their part of the function table. Moduli are odd, coprime
-// and below 2^50; a number is stored as its residues, reduced. What each computes is in ../twin_residues.py, ../twin_rlwe.py.
+// and below 2^50; a number is stored as its residues, reduced. What each computes is in ../twin_residues.py and
+// ../twin_rlwe.py.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +8,8 @@
 constexpr std::size_t kMostPrimes = 16;    // MAX_PRIMES in ntt_tables.py
 constexpr int kModulusBits = 50;           // PRIME_BITS there
 constexpr std::size_t kProductBlock = 512;  // coefficients of one task of multiply_accumulate
-constexpr std::size_t kPlainDepth = 4;      // multiply_plain transforms so many factors of so many columns at a time
-constexpr std::size_t kPlainColumns = 4;
+constexpr std::size_t kPlainColumns = 4;    // of one task of multiply_plain
+constexpr std::size_t kPlainWords = 16;     // of its factors at a time, times the degree; at least kPlainColumns
 
 // A constant factor below p with floor(value 2^52 / p), by which its products are reduced without a division.
 struct Multiplier {
@@ -51,7 +52,8 @@ struct ResidueArgs {
     std::uint64_t offsets[kMostPrimes];  // -2^63 modulo each prime, or 0
 };
 
-// Of each x: floor((x factor + half) / product of the primes from `keep` on). keep = 0: the quotient modulo 2^64 masked.
+// Of each x: floor((x factor + half) / product of the primes from `keep` on). keep = 0: the quotient modulo 2^64,
+// masked.
 struct DivideArgs {
     const std::uint64_t* x;  // [rows, prime_count, length]
     std::uint64_t* out;      // [rows, keep, length], or [rows, length]
@@ -87,12 +89,12 @@ struct MergeArgs {
 
 struct RlweKernels {
     // One polynomial of n coefficients; the quotients of `factors` stand n after them.
-    void (*ntt_forward)(std::uint64_t* x, std::size_t n, std::uint64_t p, const std::uint64_t* factors);
-    void (*ntt_inverse)(std::uint64_t* x, std::size_t n, std::uint64_t p, const std::uint64_t* factors);
+    void (*ntt_forward)(std::uint64_t* x, std::size_t n, const Prime& prime, const std::uint64_t* factors);
+    void (*ntt_inverse)(std::uint64_t* x, std::size_t n, const Prime& prime, const std::uint64_t* factors);
     // Tasks: blocks of kProductBlock coefficients, those of one prime after those of the prime before.
     void (*multiply_accumulate)(const ProductArgs& args, std::size_t first_task, std::size_t last_task);
     // Up to kPlainColumns columns from `first_column` on, modulo prime `prime`; `workspace` is aligned to 64 bytes and
-    // holds kPlainDepth kPlainColumns degree words.
+    // holds 2 kPlainWords degree words.
     void (*multiply_plain)(const PlainProductArgs& args, std::size_t first_column, std::size_t prime,
                            std::uint64_t* workspace);
     void (*residues)(const ResidueArgs& args, std::size_t row, std::size_t first, std::size_t last);

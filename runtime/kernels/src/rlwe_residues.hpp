@@ -15,7 +15,8 @@ void residues(const ResidueArgs& args, size_t row, size_t first, size_t last) {
         u64* const out = args.out + (row * args.prime_count + k) * args.length;
         for (size_t i = first; i < last; i += Modular::count) {
             const size_t at = row * args.length + i, left = last - i;
-            const V v = args.wide != nullptr ? Modular::load(args.wide + at, left) : Modular::load(args.narrow + at, left);
+            const V v =
+                args.wide != nullptr ? Modular::load(args.wide + at, left) : Modular::load(args.narrow + at, left);
             const V t = Modular::sub(Modular::and_(Modular::add(Modular::mul(v, scale), half), mask), half);
             const V word = Modular::add(t, top), low = Modular::and_(word, Modular::set(low_mask(kHalfBits)));
             const V residue = Modular::add(field.join(Modular::shr(word, kHalfBits), low), offset);

@@ -46,10 +46,14 @@ def plane_of(x: U64, bit: int) -> U64:
     return plane
 
 
+def bits_of(plane: U64, count: int) -> np.ndarray:
+    """A plane's bits, uint8[count]."""
+    return np.asarray(kernels.planes_unpack(np.ascontiguousarray(plane)[None], count)[0])
+
+
 def elements_of(plane: U64, count: int) -> U64:
     """A plane's bits as numbers 0 and 1."""
-    bits = kernels.planes_unpack(np.ascontiguousarray(plane)[None], count)
-    numbers: U64 = bits[0].astype(np.uint64)
+    numbers: U64 = bits_of(plane, count).astype(np.uint64)
     return numbers
 
 
@@ -57,7 +61,8 @@ def and_shared(x: U64, y: U64, party: int) -> Circuit:
     """x and y of xor-shared words, uint64[m]: two bit products a bit."""
     own = np.concatenate([x, y] if party == 0 else [y, x])
     [crossed] = yield [BitProducts(own)]
-    return (x & y) ^ crossed[: x.size] ^ crossed[x.size :]
+    product: U64 = (x & y) ^ crossed[: x.size] ^ crossed[x.size :]
+    return product
 
 
 def sum_bits(own: U64, bits: int, party: int) -> Circuit:
@@ -163,26 +168,27 @@ def multiply_bits(own: U64, count: int, width: int, party: int) -> Circuit:
         if party == chooser:
             requests.append(Choose(chooser, stop - start, (width,), part, None))
         else:
-            values = (elements_of(part, stop - start),)
+            values = (bits_of(part, stop - start),)
             requests.append(Choose(chooser, stop - start, (width,), None, values))
-    [[first], [second]] = yield requests
-    return np.concatenate([first, second])
+    return np.concatenate([share for [share] in (yield requests)])
 
 
 def to_arithmetic(bit: U64, count: int, width: int, party: int) -> Circuit:
     """Shares mod 2^width of xor-shared bits, from a plane, as b0 xor b1 = b0 + b1 - 2 b0 b1: one transfer a
     bit.
     """
-    own = elements_of(bit, count)
     if width == 1:
-        return own
+        return elements_of(bit, count)
     products = yield from multiply_bits(bit, count, width - 1, party)
-    return reduce(own - (products << np.uint64(1)), width)
+    products <<= np.uint64(1)
+    return reduce(np.subtract(bits_of(bit, count), products, out=products), width)
 
 
-def one_hot_numbers(own: U64, bits: int, width: int, party: int) -> Circuit:
+def one_hot_numbers(
+    own: U64, bits: int, width: int, party: int, dtype: type[np.unsignedinteger] = np.uint64
+) -> Circuit:
     """One-hots of (a0 + a1) mod 2^bits as shares mod 2^width, from each party's addend, uint64[n]:
-    uint64[n, 2^bits]. A transfer an entry but one, which the others' sum gives.
+    `dtype`[n, 2^bits]. A transfer an entry but one, which the others' sum gives.
     """
     count = own.size
     planes = yield from sum_bits(own, bits, party)
@@ -190,6 +196,9 @@ def one_hot_numbers(own: U64, bits: int, width: int, party: int) -> Circuit:
     entries = np.unpackbits(np.ascontiguousarray(words.T).view(np.uint8), axis=1, bitorder="little")
     entries = np.ascontiguousarray(entries[:, : (1 << bits) - 1])
     plane = kernels.planes_pack(entries.reshape(-1))
-    rows = (yield from to_arithmetic(plane, entries.size, width, party)).reshape(entries.shape)
-    last = np.uint64(1 - party) - rows.sum(axis=1, dtype=np.uint64)
-    return np.concatenate([rows, reduce(last, width)[:, None]], axis=1)
+    shape = entries.shape
+    del entries, words
+    numbers = yield from to_arithmetic(plane, shape[0] * shape[1], width, party)
+    rows = numbers.astype(dtype).reshape(shape)
+    last = reduce(np.uint64(1 - party) - rows.sum(axis=1, dtype=np.uint64), width)
+    return np.concatenate([rows, last.astype(dtype)[:, None]], axis=1)

@@ -31,7 +31,8 @@ class Choose:
     the bits: one transfer a bit, whatever the columns are.
 
     `bits`: the chooser's `count` bits as a plane, uint64[ceil(count / 64)]; None at the other party.
-    `values`: the other's columns, uint64[count] each; None at the chooser. `widths`: bits of each column.
+    `values`: the other's columns, uint64[count] each (uint8 where they are bits); None at the chooser.
+    `widths`: bits of each column.
     Answered with a list of shares, uint64[count] a column, mod 2^width or, if `boolean`, by xor.
     """
 
@@ -39,7 +40,7 @@ class Choose:
     count: int
     widths: tuple[int, ...]
     bits: U64 | None
-    values: tuple[U64, ...] | None
+    values: tuple[np.ndarray, ...] | None
     boolean: bool = False
 
 

@@ -89,6 +89,27 @@ def batches(transfers: Sequence[Transfer]) -> Iterator[list[Piece]]:
         yield batch
 
 
+class _Shares:
+    """This party's shares of a transfer, by column, as its pieces come in."""
+
+    def __init__(self, transfer: Transfer) -> None:
+        columns = len(transfer.widths) if isinstance(transfer, Choose) else 1
+        self._count = transfer.count if isinstance(transfer, Choose) else transfer.own.size
+        self._done = 0
+        self.columns: list[U64] = [np.empty(0, dtype=np.uint64)] * columns
+
+    def add(self, piece: list[U64]) -> None:
+        count = piece[0].size
+        if count == self._count:
+            self.columns = piece
+            return
+        if not self._done:
+            self.columns = [np.empty(self._count, dtype=np.uint64) for _ in piece]
+        for column, part in zip(self.columns, piece, strict=True):
+            column[self._done : self._done + count] = part
+        self._done += count
+
+
 def taken_ots(batch: list[Piece], chooser: int) -> int:
     """OTs that a batch takes with this party as receiver."""
     return sum(ots(bits_of(piece.transfer)) for piece in batch if piece.transfer.chooser == chooser)
@@ -113,12 +134,12 @@ class Transfers:
 
     def answer(self, transfers: Sequence[Transfer]) -> list[list[U64]]:
         """This party's shares of each, by column; bit products have one. Raises MPC-R004..R008."""
-        parts: list[list[list[U64]]] = [[] for _ in transfers]
+        shares = [_Shares(transfer) for transfer in transfers]
         states: list[Asked | U64] = []
         for asked, asking in pairwise([[], *batches(transfers), []]):
             self._reserve(asked, asking)
-            states = self._tick(asked, states, asking, parts)
-        return [_joined(transfer, p) for transfer, p in zip(transfers, parts, strict=True)]
+            states = self._tick(asked, states, asking, shares)
+        return [each.columns for each in shares]
 
     def _reserve(self, asked: list[Piece], asking: list[Piece]) -> None:
         """Makes the OTs of a batch; where any are missing, up to a whole batch of those announced."""
@@ -138,7 +159,7 @@ class Transfers:
         asked: list[Piece],
         states: list[Asked | U64],
         asking: list[Piece],
-        parts: list[list[list[U64]]],
+        shares: list[_Shares],
     ) -> list[Asked | U64]:
         """Corrections of `asking`, for which it returns what each end keeps, and messages of `asked`."""
         lengths = [0, 0]  # that this party and the other send
@@ -151,12 +172,12 @@ class Transfers:
         for piece, state in zip(asked, states, strict=True):
             if not self._chooses(piece):
                 assert isinstance(state, np.ndarray)
-                parts[piece.number].append(self._send(piece.transfer, state))
+                shares[piece.number].add(self._send(piece.transfer, state))
         kept = [requests[i] if i in requests else self._corrections(p) for i, p in enumerate(asking)]
         for piece, state in zip(asked, states, strict=True):
             if self._chooses(piece):
                 assert isinstance(state, Asked)
-                parts[piece.number].append(self._receive(piece.transfer, state))
+                shares[piece.number].add(self._receive(piece.transfer, state))
         return kept
 
     def _chooses(self, piece: Piece) -> bool:
@@ -181,9 +202,8 @@ class Transfers:
             self._channel.send(plane)
             return [share]
         assert transfer.values is not None
-        message, shares = self._sender.choose(
-            corrections, np.stack(transfer.values), transfer.widths, transfer.boolean
-        )
+        values = np.stack(transfer.values).astype(np.uint64, copy=False)
+        message, shares = self._sender.choose(corrections, values, transfer.widths, transfer.boolean)
         self._channel.send(message)
         return list(shares)
 
@@ -193,12 +213,3 @@ class Transfers:
             return [asked.bit_products(np.frombuffer(message, dtype=np.uint64))]
         shares = asked.choose(np.frombuffer(message, dtype=np.uint8), transfer.widths, transfer.boolean)
         return list(shares)
-
-
-def _joined(transfer: Transfer, parts: list[list[U64]]) -> list[U64]:
-    """The columns of a transfer, from those of its parts."""
-    if len(parts) == 1:
-        return parts[0]
-    columns = len(transfer.widths) if isinstance(transfer, Choose) else 1
-    empty = np.empty(0, dtype=np.uint64)
-    return [np.concatenate([empty, *(part[column] for part in parts)]) for column in range(columns)]

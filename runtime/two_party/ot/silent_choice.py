@@ -10,14 +10,23 @@ from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.two_party.ot import softspoken
 from mpcc.runtime.two_party.ot.extension import Receiver, Sender
 from mpcc.runtime.two_party.ot.silent import SilentReceiver, SilentSender
-from mpcc.runtime.two_party.ot.silent_parameters import LONG, SHORT, Stages, begun, silent_bytes
+from mpcc.runtime.two_party.ot.silent_parameters import (
+    LARGE,
+    LONG,
+    SHORT,
+    SMALL,
+    Stages,
+    iterations,
+    silent_bytes,
+)
 from mpcc.runtime.two_party.ot.softspoken import SoftSpokenReceiver, SoftSpokenSender
 
-# Measured with tests/benchmarks/oblivious_transfer.py, two threads a party: nanoseconds an OT, and of each
-# output of an iteration that is begun, whether it is taken or not.
+# Measured with two threads a party (tests/benchmarks/oblivious_transfer.py): nanoseconds an OT, and of each
+# output of an iteration that is begun, taken or not. The small table fits the second-level cache.
 SOFTSPOKEN_NANOSECONDS = {4: 10.0, 5: 12.0, 6: 17.0, 7: 19.0, 8: 29.0}
+SILENT_NANOSECONDS = {SMALL: 9.0, LARGE: 18.0}
+BEGUN_NANOSECONDS = 3.0
 _STAGES: dict[Stages, str] = {(): "", SHORT: "silent-short-", LONG: "silent-long-"}
-SILENT_NANOSECONDS, BEGUN_NANOSECONDS = 18.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -63,11 +72,14 @@ class Extension:
     def seconds(self, counts: Sequence[int], mbit: float) -> float:
         """Of both parties' work at the same time, and of what they send at `mbit` megabits a second."""
         nanoseconds = SOFTSPOKEN_NANOSECONDS[self.softspoken_bits] * sum(self._asked_of_softspoken(counts))
-        if self.stages:
-            made = begun(self.stages, sum(counts))
-            taken = sum(counts) + sum(following.needed for following in made[1:])
-            nanoseconds += SILENT_NANOSECONDS * taken
-            nanoseconds += BEGUN_NANOSECONDS * sum(this.outputs for this in made)
+        left = sum(counts)
+        for this, free in iterations(self.stages) if self.stages else ():
+            if left <= 0:
+                break
+            taken = min(left, free)
+            left -= taken
+            with_next = this.outputs if left else taken
+            nanoseconds += SILENT_NANOSECONDS[this] * with_next + BEGUN_NANOSECONDS * this.outputs
         return nanoseconds * 1e-9 + sum(self.sent_bytes(counts)) * 8e-6 / mbit
 
     def _asked_of_softspoken(self, counts: Sequence[int]) -> Sequence[int]:

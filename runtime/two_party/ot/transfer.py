@@ -18,6 +18,7 @@ of them; no OT and no tweak of the hash is used twice.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,15 +58,15 @@ class TransferSender:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._pads: U64 = np.empty((0, 2), dtype=np.uint64)
+        self._pads = Queue(2)
         self.delta = sender.delta
         self.tweaks = Tweaks()
 
     def reserve(self, channel: Channel, count: int) -> None:
         """Extends so that `count` correlated OTs are there for requests. Raises MPC-R004..R008."""
-        missing = ots(count) - len(self._pads)
+        missing = ots(count) - self._pads.length
         if missing > 0:
-            self._pads = _joined(self._pads, self._sender.extend(channel, missing))
+            self._pads.put(self._sender.extend(channel, missing))
 
     def choose(
         self, corrections: U64, values: U64, widths: Sequence[int], boolean: bool = False
@@ -87,9 +88,7 @@ class TransferSender:
 
     def take(self, count: int) -> U64:
         """q of the next `count` OTs, a multiple of 64, which are then used up."""
-        assert count <= len(self._pads), "reserve first"
-        taken, self._pads = self._pads[:count], self._pads[count:]
-        return taken
+        return self._pads.take(count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,16 +116,17 @@ class TransferReceiver:
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self._pads: U64 = np.empty((0, 2), dtype=np.uint64)
-        self._choices: U64 = np.empty(0, dtype=np.uint64)
+        self._pads = Queue(2)
+        self._choices = Queue()
         self.tweaks = Tweaks()
 
     def reserve(self, channel: Channel, count: int) -> None:
         """As `TransferSender.reserve`."""
-        missing = ots(count) - len(self._pads)
+        missing = ots(count) - self._pads.length
         if missing > 0:
             choices, pads = self._receiver.extend(channel, missing)
-            self._choices, self._pads = _joined(self._choices, choices), _joined(self._pads, pads)
+            self._choices.put(choices)
+            self._pads.put(pads)
 
     def ask(self, bits: U64, count: int) -> Asked:
         """A request for `count` bits, a plane uint64[ceil(count / 64)]."""
@@ -135,10 +135,7 @@ class TransferReceiver:
 
     def take(self, count: int) -> tuple[U64, U64]:
         """The random bits, a plane, and t of the next `count` OTs, as `TransferSender.take`."""
-        assert count <= len(self._pads), "reserve first"
-        choices, self._choices = self._choices[: count // 64], self._choices[count // 64 :]
-        pads, self._pads = self._pads[:count], self._pads[count:]
-        return choices, pads
+        return self._choices.take(count // 64), self._pads.take(count)
 
 
 class Tweaks:
@@ -155,5 +152,29 @@ class Tweaks:
         return first
 
 
-def _joined(left: U64, new: U64) -> U64:
-    return np.concatenate([left, new]) if len(left) else new  # 16 bytes an OT: copied only where OTs are left
+class Queue:
+    """Rows of arrays uint64[n, *shape], put at the end and taken from the front: copied only where what is
+    taken is of several arrays.
+    """
+
+    def __init__(self, *shape: int) -> None:
+        self.length = 0
+        self._none: U64 = np.empty((0, *shape), dtype=np.uint64)
+        self._parts: deque[U64] = deque()
+
+    def put(self, part: U64) -> None:
+        self._parts.append(part)
+        self.length += len(part)
+
+    def take(self, count: int) -> U64:
+        """The first `count` rows."""
+        assert count <= self.length, "reserve first"
+        self.length -= count
+        taken = [self._none]
+        while count:
+            part = self._parts.popleft()
+            if count < len(part):
+                self._parts.appendleft(part[count:])
+            taken.append(part[:count])
+            count -= len(taken[-1])
+        return np.concatenate(taken) if len(taken) > 2 else taken[-1]

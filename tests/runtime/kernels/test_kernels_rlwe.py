@@ -125,7 +125,7 @@ def test_the_largest_products(kernels: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 @pytest.mark.parametrize(
     ("rows", "depth", "columns", "length"),
-    [(1, 1, 1, N), (2, 9, 5, 64), (3, 5, 4, 8), (2, 2, 2, 1), (1, 3, 6, N // 2), (2, 0, 1, 16)],
+    [(1, 5, 5, N), (2, 37, 5, 64), (3, 5, 4, 8), (2, 2, 2, 1), (1, 11, 6, N // 2), (2, 0, 1, 16)],
 )
 def test_multiply_plain_matches_the_twin(
     native: Any, dtype: type[np.signedinteger], rows: int, depth: int, columns: int, length: int

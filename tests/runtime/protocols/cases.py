@@ -21,12 +21,15 @@ Check = Callable[[np.ndarray], None]  # of the revealed integers, mod the ring o
 
 @dataclass
 class Case:
-    """`check` looks at the output; without it the output must equal the plain meaning mod 2^ring."""
+    """`check` looks at the output; without it the output must equal the plain meaning mod 2^ring.
+    `check_made` takes its place where the parties made the correlations and rounded on the way.
+    """
 
     program: Program
     arrays: dict[str, np.ndarray]
     ring: int
     check: Check | None = None
+    check_made: Check | None = None
 
     def assert_correct(self, run: Run) -> None:
         learned = [outputs["y"] for outputs in run.outputs if "y" in outputs]

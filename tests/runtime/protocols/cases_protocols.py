@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -196,8 +197,9 @@ def exponential(c: Choices, kind: str) -> Case:
         bits=bits,
         fraction=fraction,
     )
-    error = 3 * 2.0 ** -((fraction - growth) // 2)
-    return s.end(value, close(np.exp(x * 2.0**-f), error, fraction))
+    unit, exact = 2.0 ** -((fraction - growth) // 2), np.exp(x * 2.0**-f)
+    case = s.end(value, close(exact, 3 * unit, fraction))
+    return replace(case, check_made=close(exact, 7 * unit, fraction))
 
 
 @case("sine_series")
@@ -226,8 +228,11 @@ def sine_series(c: Choices, kind: str) -> Case:
     exact = np.tensordot(b, np.cos(turned * (2 * np.pi / 2.0**bits)), axes=1)
     cut = np.pi / 2**18 if bits > 18 else 0  # the table of cosines has 2^18 entries
     total = np.abs(b).sum()
-    error = 1.5 * (count * 2.0**-public / 2 + total * (2.0**-secret / 2 + cut) + total * 2.0**-30)
-    return s.end(value, close(exact, error, public + secret))
+    checks = []
+    for units in (0.5, 2):  # of the secret waves' last bit, by which they are off
+        error = count * 2.0**-public / 2 + total * (units * 2.0**-secret + cut) + total * 2.0**-30
+        checks.append(close(exact, 1.5 * error, public + secret))
+    return replace(s.end(value, checks[0]), check_made=checks[1])
 
 
 @case("one_hot")

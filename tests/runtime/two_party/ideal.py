@@ -117,12 +117,12 @@ def _choose(one: Choose, other: Choose, generator: np.random.Generator) -> Pair:
     assert holder.values is not None
     assert holder.bits is None
     _check_words(chooser.bits, shape=(-(-one.count // 64),))
-    _check_words(*holder.values, shape=(one.count,))
+    _check_words(*(values.astype(np.uint64) for values in holder.values), shape=(one.count,))
     bits = elements_of(chooser.bits, one.count)
     pairs = []
     for values, width in zip(holder.values, one.widths, strict=True):
         assert 1 <= width <= 64
-        chosen = reduce(values, width) * bits
+        chosen = reduce(values.astype(np.uint64), width) * bits
         pairs.append(_shares(chosen, width, one.boolean, generator))
     return [a for a, _ in pairs], [b for _, b in pairs]
 

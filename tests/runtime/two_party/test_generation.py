@@ -6,6 +6,7 @@ The requests are answered in the clear here: what is tested is what the protocol
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ def test_parts_combine_to_what_a_dealer_derives(kind: str) -> None:
 def test_programs_run_with_them(kind: str) -> None:
     for number in NUMBERS:
         case = CASES[kind](seeded(number, number + 1000))
-        case.assert_correct(Made(Prepared(case.program), case.arrays).run(seed_pair(number)))
+        run = Made(Prepared(case.program), case.arrays).run(seed_pair(number))
+        replace(case, check=case.check_made or case.check).assert_correct(run)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,0 +1,70 @@
+"""What is lowered otherwise for programs whose parties make their correlations themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mpcc.ir.correlation_source import ATTRIBUTE, CorrelationSource
+from mpcc.ir.dialects.protocol import MAX_CARRY_BLOCKS
+from mpcc.ir.program import Builder, Operation, Program, Stage, Value
+from mpcc.ir.types import Range, RingType, Sharing
+from mpcc.passes.lower import lower
+from mpcc.passes.lower.products import WIDEST_BLOCK, block_width
+from mpcc.runtime.two_party.engine.cost import making_cost
+from tests.passes.tensor_programs import client, constant
+
+ELEMENTS = 512
+
+
+def comparison(bits: int, thresholds: int, width: int) -> Operation:
+    ring = RingType(Sharing.MASKED, bits, 0, (ELEMENTS,))
+    result = RingType(Sharing.BITS, 1, 0, (thresholds, ELEMENTS))
+    attributes = {"bits": bits, "width": width, "thresholds": tuple(range(thresholds))}
+    return Operation("less_than", (Value("x", ring),), (Value("y", result),), attributes)
+
+
+def sent(bits: int, thresholds: int, width: int) -> int:
+    """Bytes, offline and online, but for the mask's bits, which every width needs."""
+    steps = making_cost(comparison(bits, thresholds, width), 0.0)
+    blocks = -(-(bits - 1) // width)
+    return sum(sum(step.sent_in_all) for step in steps) + 2 * thresholds * (2 * blocks - 2) * ELEMENTS // 8
+
+
+@pytest.mark.parametrize("thresholds", [1, 2, 5])
+@pytest.mark.parametrize("bits", [2, 5, 7, 8, 12, 14, 19, 23])
+def test_blocks_of_a_comparison_send_least(bits: int, thresholds: int) -> None:
+    """Up to a tenth: one-hots are counted as their parity saves, products as if each were its own."""
+    chosen = block_width(bits, thresholds, CorrelationSource.TWO_PARTY)
+    widths = [w for w in range(1, min(WIDEST_BLOCK, bits - 1) + 1) if -(-(bits - 1) // w) <= MAX_CARRY_BLOCKS]
+    assert chosen in widths
+    assert sent(bits, thresholds, chosen) <= 1.1 * min(sent(bits, thresholds, w) for w in widths)
+
+
+def linear(source: CorrelationSource, weight: np.ndarray) -> Program:
+    builder = Builder("test", Stage.TENSOR)
+    if source is CorrelationSource.TWO_PARTY:
+        builder.program.attributes[ATTRIBUTE] = str(source)
+    x = builder.emit("add", client(builder, "x", np.ones((2, 4))), constant(builder, np.zeros(1)))
+    builder.program.outputs = {"y": builder.emit("linear", x, constant(builder, weight))}
+    ranges = {v.name: Range(-8.0, 8.0) for o in builder.program.operations for v in o.results}
+    return lower(builder.program, ranges, {}, {})
+
+
+@pytest.mark.parametrize(("largest", "step"), [(0.1, 4), (15.9, 4), (16.0, 8), (-200.0, 8), (5000.0, 16)])
+def test_the_bound_of_a_weight_is_coarse(largest: float, step: int) -> None:
+    weight = np.full((4, 3), 0.01, dtype=np.float32)
+    weight[1, 2] = largest
+    program = linear(CorrelationSource.TWO_PARTY, weight)
+    (operation,) = [o for o in program.operations if o.kind == "linear"]
+    kind = operation.operands[1].type
+    assert isinstance(kind, RingType)
+    assert operation.attributes["weight_bits"] == kind.fraction + step
+    assert program.attributes[ATTRIBUTE] == "two-party"
+
+
+def test_with_a_dealer_nothing_is_said_of_weights() -> None:
+    program = linear(CorrelationSource.DEALER, np.full((4, 3), 0.5, dtype=np.float32))
+    (operation,) = [o for o in program.operations if o.kind == "linear"]
+    assert "weight_bits" not in operation.attributes
+    assert ATTRIBUTE not in program.attributes
