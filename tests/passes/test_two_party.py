@@ -7,7 +7,7 @@ import pytest
 
 from mpcc.ir.correlation_source import ATTRIBUTE, CorrelationSource
 from mpcc.ir.dialects.protocol import MAX_CARRY_BLOCKS
-from mpcc.ir.program import Builder, Operation, Program, Stage, Value
+from mpcc.ir.program import Attributes, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import Range, RingType, Sharing
 from mpcc.passes.lower import lower
 from mpcc.passes.lower.products import WIDEST_BLOCK, block_width
@@ -20,7 +20,7 @@ ELEMENTS = 512
 def comparison(bits: int, thresholds: int, width: int) -> Operation:
     ring = RingType(Sharing.MASKED, bits, 0, (ELEMENTS,))
     result = RingType(Sharing.BITS, 1, 0, (thresholds, ELEMENTS))
-    attributes = {"bits": bits, "width": width, "thresholds": tuple(range(thresholds))}
+    attributes: Attributes = {"bits": bits, "width": width, "thresholds": tuple(range(thresholds))}
     return Operation("less_than", (Value("x", ring),), (Value("y", result),), attributes)
 
 

@@ -151,10 +151,7 @@ def one_hot(planes: U64, count: int, party: int) -> Circuit:
 
 def parity(words: U64) -> U64:
     """0 or 1: the xor of each word's bits."""
-    folded = words
-    for shift in (32, 16, 8, 4, 2, 1):
-        folded = folded ^ folded >> np.uint64(shift)
-    return folded & np.uint64(1)
+    return (np.bitwise_count(words) & np.uint8(1)).astype(np.uint64)
 
 
 def multiply_bits(own: U64, count: int, width: int, party: int) -> Circuit:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mpcc.ir.dialects import definition
-from mpcc.ir.program import Operation, Stage, Value
+from mpcc.ir.program import Attribute, Operation, Stage, Value
 from mpcc.ir.types import RingType, Sharing
 from mpcc.runtime.correlations.slots import Role
 from mpcc.runtime.protocols import protocols
@@ -154,20 +154,53 @@ def sum_cost(value: Value, bits: int) -> list[Cost]:
     return steps
 
 
-@lru_cache(maxsize=4096)  # those of a whole program
 def making_cost(operation: Operation, extension_bits: float) -> list[Cost]:
     """Of each step of an operation; none without derived slots. Bits of its operands' masks are extra
     (`sum_cost`). `extension_bits`: as the engine has them.
     """
+    return _making_cost(_Sizes.of(operation), extension_bits)
+
+
+@lru_cache(maxsize=4096)  # those of a whole program, and of a compiler's choices
+def _making_cost(sizes: _Sizes, extension_bits: float) -> list[Cost]:
     steps = []
-    for requests in trace_of(operation):
+    for requests in trace_of(sizes.operation()):
         steps.append(Cost())
         for kind, count in requests:
             steps[-1].take(kind, count, extension_bits)
     return steps
 
 
+@dataclass(frozen=True)
+class _Sizes:
+    """What an operation's cost depends on. `operands` numbers the values: one may stand in two places."""
+
+    kind: str
+    operands: tuple[int, ...]
+    types: tuple[RingType, ...]
+    result: RingType
+    attributes: tuple[tuple[str, Attribute], ...]
+
+    @classmethod
+    def of(cls, operation: Operation) -> _Sizes:
+        values = list(dict.fromkeys(operation.operands))
+        return cls(
+            operation.kind,
+            tuple(values.index(value) for value in operation.operands),
+            tuple(replace(ring_type(operation, operation.operands.index(v)), range=None) for v in values),
+            replace(ring_type(operation), range=None),
+            tuple(sorted(operation.attributes.items())),
+        )
+
+    def operation(self) -> Operation:
+        """Of these sizes."""
+        values = [Value(f"x{index}", ring) for index, ring in enumerate(self.types)]
+        operands = tuple(values[index] for index in self.operands)
+        return Operation(self.kind, operands, (Value("y", self.result),), dict(self.attributes))
+
+
 def trace_of(operation: Operation) -> Trace:
+    """As `trace`, from smaller operations where that can be."""
     shapes = {_elements(operation, index) for index in range(len(operation.operands))}
     n = math.prod(min(shapes)[: -1 if operation.kind in BY_ROW else None])
     if operation.kind not in ELEMENTWISE or len(shapes) != 1 or n < 4 * PERIOD:

@@ -38,7 +38,8 @@ def multiply(left: U64, right: Right, layout: Layout) -> Iterator[U64]:
     `right`[inner / limbs, columns]: as a `MatrixProduct` of party 0 has it.
     """
     row_blocks, columns = layout.row_blocks, layout.block_columns
-    step = max(1, _PRODUCT_BYTES // (16 * row_blocks * layout.primes * DEGREE)) * columns
+    most = max(1, _PRODUCT_BYTES // (16 * row_blocks * layout.primes * DEGREE))
+    step = (1 << most.bit_length() - 1) * columns  # of a power of two of blocks, which the packing pairs
     for start in range(0, layout.columns, step):
         polynomials = _right_polynomials(_limbs(right[:, start : start + step], layout), layout)
         sums = kernels.multiply_plain(left, polynomials, tables(prefix(layout.primes)))
