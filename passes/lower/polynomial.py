@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.piecewise import Piecewise
@@ -31,6 +32,7 @@ from mpcc.passes.lower.products import comparison, square
 # takes with a threshold subtracted), and this many times the widened range.
 SATURATED, BEYOND = 2000.0, 4.0
 SWITCH_ERROR = 2.0**-14  # of the result, from comparing an argument that was rounded
+SWITCH_SHARE = 0.5  # of an approximation's own error, where two parties pay for every bit compared
 FEWEST_COMPARED = 5  # fraction bits of it: an error of two units is within EDGE_ROOM
 IMAGE_POINTS = 257  # of a segment, where its values are taken
 IMAGE_ROOM = 2.0**-5  # of the values' width, on both sides
@@ -76,7 +78,9 @@ def segment_bits(
     is opened for what the bits select, if it is.
     """
     finest = finest_argument(context, x)
-    fraction = min(finest, _compared_fraction(piecewise, finest))
+    made = source_of(context.source.attributes) is CorrelationSource.TWO_PARTY
+    error = max(SWITCH_ERROR, SWITCH_SHARE * piecewise.error) if made else SWITCH_ERROR
+    fraction = min(finest, _compared_fraction(piecewise, finest, error))
     unit = 2.0**fraction
     farthest = max(reach.high - piecewise.thresholds[0], piecewise.thresholds[-1] - reach.low)
     bits = math.ceil(math.log2(farthest * unit + 2)) + 1
@@ -94,8 +98,8 @@ def argument_format(context: Context, x: Value, piecewise: Piecewise, reach: Ran
     return polynomial_format(piecewise, reach.low, reach.high, finest_argument(context, x))
 
 
-def _compared_fraction(piecewise: Piecewise, finest: int) -> int:
-    """The fewest fraction bits with which the segments next to a threshold can be told apart well enough.
+def _compared_fraction(piecewise: Piecewise, finest: int, error: float) -> int:
+    """The fewest fraction bits with which the segments next to a threshold can be told apart so well.
 
     Comparing a rounded argument with a rounded threshold errs within two units of it.
     """
@@ -103,7 +107,7 @@ def _compared_fraction(piecewise: Piecewise, finest: int) -> int:
     for fraction in range(FEWEST_COMPARED, finest):
         reach = 2.0 * 2.0**-fraction
         if 4.0 * reach <= apart and all(
-            _mismatch(piecewise, i, reach) <= SWITCH_ERROR for i in range(len(piecewise.thresholds))
+            _mismatch(piecewise, i, reach) <= error for i in range(len(piecewise.thresholds))
         ):
             return fraction
     return finest

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
@@ -30,11 +31,19 @@ def lower_routed_linear(context: Context, operation: Operation) -> Lowered:
     if len(ring_of(x).shape) == len(lead) + 1:
         x = context.emit("reshape", x, shape=(*lead, 1, width))
     fraction = factor_fraction(context, x)
-    chooser = opened_at_root(context, selection, 0, bits_for(UNIT, 0))
+    dealt = source_of(context.source.attributes) is CorrelationSource.DEALER
+    # two parties multiply a column with a row under encryption, in the result's ring; with a dealer
+    # openings may be narrower than that
+    widths = (bits_for(UNIT, 0), bits_for(known(context, x), fraction)) if dealt else (UNDECIDED, UNDECIDED)
+    chooser = opened_at_root(context, selection, 0, widths[0])
     chooser = context.emit("reshape", chooser, shape=(*lead, count, experts, 1))
-    values = opened_at_root(context, x, fraction, bits_for(known(context, x), fraction))
+    values = opened_at_root(context, x, fraction, widths[1])
     values = context.emit("reshape", values, shape=(*ring_of(x).shape[:-1], 1, width))
-    routed = product_of(context, chooser, values, known(context, x).join(Range(0.0, 0.0)))
+    routed_extent = known(context, x).join(Range(0.0, 0.0))
+    if dealt:
+        routed = product_of(context, chooser, values, routed_extent)
+    else:
+        routed = context.emit("matmul", chooser, values, extent=routed_extent)
     return Lowered(_stacked(context, routed, selection, weight, bias, extent))
 
 

@@ -1,9 +1,11 @@
 // The Python face of oblivious transfer.
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstring>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -113,17 +115,22 @@ const u64* checked_delta(const In<u64, 1>& delta) {
     return aligned(delta);
 }
 
+using Values = std::vector<In<u64, 1>>;
+using Shares = std::vector<InOut<u64, 1>>;
+
 // Columns one after the other in the words of an OT's hash, none across two; and the length of the message.
-std::pair<std::vector<PadColumn>, size_t> pad_columns(const std::vector<int>& widths, size_t n) {
+std::pair<std::vector<PadColumn>, size_t> pad_columns(const std::vector<int>& widths, const Shares& shares, size_t n) {
+    require(shares.size() == widths.size(), "transfer: shares must be an array for each column");
     std::vector<PadColumn> columns;
     size_t end = 0, start = 0;
-    for (const int width : widths) {
-        require_bits(width);
-        const size_t bits = static_cast<size_t>(width);
+    for (size_t i = 0; i < widths.size(); ++i) {
+        require_bits(widths[i]);
+        require(shares[i].shape(0) == n, "transfer: shares must be [n] each");
+        const size_t bits = static_cast<size_t>(widths[i]);
         if (end % 64 + bits > 64) end = words_of(end) * 64;
-        columns.push_back({columns.size(), end / 64, start, width, static_cast<int>(end % 64)});
+        columns.push_back({end / 64, start, widths[i], static_cast<int>(end % 64), nullptr, aligned(shares[i])});
         end += bits;
-        start += packed_bytes(n, width);
+        start += packed_bytes(n, widths[i]);
     }
     return {columns, start};
 }
@@ -138,43 +145,42 @@ void transfer_bits_all(const TransferArgs& args) {
                [&](size_t first, size_t last) { kernels().transfer.transfer_bits(args, first, last); });
 }
 
-std::pair<Out<u8>, Out<u64>> transfer_send(In<u64, 2> pads, In<u64, 1> delta, In<u64, 1> corrections,
-                                           In<u64, 2> values, const std::vector<int>& widths, i64 first_tweak,
-                                           bool boolean) {
+Out<u8> transfer_send(In<u64, 2> pads, In<u64, 1> delta, In<u64, 1> corrections, const Values& values,
+                      const std::vector<int>& widths, i64 first_tweak, bool boolean, const Shares& shares,
+                      std::optional<In<u64, 1>> negated) {
     TransferArgs args = transfer_args(pads, corrections, first_tweak);
     args.delta = checked_delta(delta);
-    require(values.shape(0) == widths.size() && values.shape(1) == args.n,
-            "transfer_send: values must be [columns, n]");
-    const auto [columns, length] = pad_columns(widths, args.n);
-    Out<u8> message = allocate<u8>({length});
-    Out<u64> shares = allocate<u64>({widths.size(), args.n});
-    args.values = aligned(values);
-    args.message = message.data();
-    args.shares = shares.data();
-    args.places = columns.data();
-    args.columns = columns.size();
-    args.boolean = boolean;
-    {
-        nb::gil_scoped_release release;
-        transfer_all(args);
+    auto [columns, length] = pad_columns(widths, shares, args.n);
+    require(values.size() == columns.size(), "transfer_send: values must be an array for each column");
+    for (size_t i = 0; i < columns.size(); ++i) {
+        require(values[i].shape(0) == args.n, "transfer_send: values must be [n] each");
+        columns[i].values = aligned(values[i]);
     }
-    return {message, shares};
-}
-
-Out<u64> transfer_receive(In<u64, 2> pads, In<u64, 1> choices, In<u8, 1> message, const std::vector<int>& widths,
-                          i64 first_tweak, bool boolean) {
-    TransferArgs args = transfer_args(pads, choices, first_tweak);
-    const auto [columns, length] = pad_columns(widths, args.n);
-    require(message.shape(0) == length, "transfer_receive: message must hold ceil(n*width/8) bytes a column");
-    Out<u64> shares = allocate<u64>({widths.size(), args.n});
-    args.message = const_cast<u8*>(message.data());
-    args.shares = shares.data();
+    if (negated) {
+        require(!boolean && negated->shape(0) == words_of(args.n), "transfer_send: negated must be a plane of n bits");
+        args.negated = aligned(*negated);
+    }
+    Out<u8> message = allocate<u8>({length});
+    args.message = message.data();
     args.places = columns.data();
     args.columns = columns.size();
     args.boolean = boolean;
     nb::gil_scoped_release release;
     transfer_all(args);
-    return shares;
+    return message;
+}
+
+void transfer_receive(In<u64, 2> pads, In<u64, 1> choices, In<u8, 1> message, const std::vector<int>& widths,
+                      i64 first_tweak, bool boolean, const Shares& shares) {
+    TransferArgs args = transfer_args(pads, choices, first_tweak);
+    const auto [columns, length] = pad_columns(widths, shares, args.n);
+    require(message.shape(0) == length, "transfer_receive: message must hold ceil(n*width/8) bytes a column");
+    args.message = const_cast<u8*>(message.data());
+    args.places = columns.data();
+    args.columns = columns.size();
+    args.boolean = boolean;
+    nb::gil_scoped_release release;
+    transfer_all(args);
 }
 
 std::pair<Out<u64>, Out<u64>> transfer_send_bits(In<u64, 2> pads, In<u64, 1> delta, In<u64, 1> corrections,
@@ -272,9 +278,9 @@ void bind_transfer(nb::module_& m) {
     m.def("softspoken_send", softspoken_send, array("seeds"), arg("bits"), array("delta"), array("corrections"),
           arg("first_chunk"));
     m.def("transfer_send", transfer_send, array("pads"), array("delta"), array("corrections"), array("values"),
-          arg("widths"), arg("first_tweak"), arg("boolean"));
+          arg("widths"), arg("first_tweak"), arg("boolean"), array("shares"), array("negated").none() = nb::none());
     m.def("transfer_receive", transfer_receive, array("pads"), array("choices"), array("message"), arg("widths"),
-          arg("first_tweak"), arg("boolean"));
+          arg("first_tweak"), arg("boolean"), array("shares"));
     m.def("transfer_send_bits", transfer_send_bits, array("pads"), array("delta"), array("corrections"), array("bits"),
           arg("first_tweak"));
     m.def("transfer_receive_bits", transfer_receive_bits, array("pads"), array("choices"), array("message"),

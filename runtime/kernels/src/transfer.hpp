@@ -71,29 +71,49 @@ struct TransferBatch {
     }
 };
 
-void transfer_column(const TransferArgs& args, const TransferBatch& batch, size_t first, const PadColumn& column) {
+// All ones for each bit that is set.
+void spread_plane(const u64* plane, size_t count, u64* masks) {
+    for (size_t i = 0; i < count; ++i) masks[i] = 0 - (plane[i / 64] >> (i % 64) & 1);
+}
+
+template <bool Boolean>
+void send_column(const TransferBatch& batch, const PadColumn& column, size_t first, const u64* negated, u8* message) {
     const size_t word = column.word % 2, count = batch.count;
-    const int width = column.width, shift = column.shift;
-    const u64 mask = low_mask(width);
-    u64* const share = args.shares + column.index * args.n + first;
-    u8* const message = args.message + column.start + first / 8 * static_cast<size_t>(width);
-    u64 sent[kBatch];
-    if (args.delta == nullptr) {
-        unpack(message, count, width, sent);
-        const u64* const plane = args.plane + first / 64;
-        for (size_t i = 0; i < count; ++i) {
-            const u64 pad = batch.hash[0][i][word] >> shift, taken = sent[i] & (0 - (plane[i / 64] >> (i % 64) & 1));
-            share[i] = (args.boolean ? pad ^ taken : pad + taken) & mask;
-        }
-        return;
-    }
-    const u64* const values = args.values + column.index * args.n + first;
+    const int shift = column.shift;
+    const u64 mask = low_mask(column.width);
+    const u64* const values = column.values + first;
+    u64 *const share = column.shares + first, sent[kBatch];
     for (size_t i = 0; i < count; ++i) {
         const u64 zero = batch.hash[0][i][word] >> shift, one = batch.hash[1][i][word] >> shift;
-        share[i] = (args.boolean ? zero : 0 - zero) & mask;
-        sent[i] = args.boolean ? values[i] ^ zero ^ one : values[i] + zero - one;
+        const u64 value = (values[i] ^ negated[i]) - negated[i];
+        share[i] = (Boolean ? share[i] ^ zero : share[i] - zero) & mask;
+        sent[i] = Boolean ? value ^ zero ^ one : value + zero - one;
     }
-    pack(sent, count, width, message);
+    pack(sent, count, column.width, message);
+}
+
+template <bool Boolean>
+void receive_column(const TransferBatch& batch, const PadColumn& column, size_t first, const u64* chosen,
+                    const u8* message) {
+    const size_t word = column.word % 2, count = batch.count;
+    const int shift = column.shift;
+    const u64 mask = low_mask(column.width);
+    u64 *const share = column.shares + first, sent[kBatch];
+    unpack(message, count, column.width, sent);
+    for (size_t i = 0; i < count; ++i) {
+        const u64 pad = batch.hash[0][i][word] >> shift, taken = sent[i] & chosen[i];
+        share[i] = (Boolean ? share[i] ^ pad ^ taken : share[i] + pad + taken) & mask;
+    }
+}
+
+template <bool Boolean>
+void transfer_column(const TransferArgs& args, const TransferBatch& batch, size_t first, const PadColumn& column,
+                     const u64* masks) {
+    u8* const message = args.message + column.start + first / 8 * static_cast<size_t>(column.width);
+    if (args.delta == nullptr)
+        receive_column<Boolean>(batch, column, first, masks, message);
+    else
+        send_column<Boolean>(batch, column, first, masks, message);
 }
 
 void transfer(const TransferArgs& args, size_t first, size_t last) {
@@ -101,11 +121,15 @@ void transfer(const TransferArgs& args, size_t first, size_t last) {
         const size_t end = last - begin < kBatch ? last : begin + kBatch;
         TransferBatch batch(args, begin, end);
         const PadHash hash(args.first_tweak + begin);
+        u64 masks[kBatch] = {};  // of the receiver's choices, or of the sender's negated values
+        if (const u64* const plane = args.delta == nullptr ? args.plane : args.negated; plane != nullptr)
+            spread_plane(plane + begin / 64, batch.count, masks);
         for (size_t column = 0, block = 0; column < args.columns; ++block) {
             for (size_t side = 0; side < (args.delta == nullptr ? 1 : 2); ++side)
                 hash.run(batch.sigma[side], batch.count, block, batch.hash[side]);
             for (; column < args.columns && args.places[column].word / 2 == block; ++column)
-                transfer_column(args, batch, begin, args.places[column]);
+                (args.boolean ? transfer_column<true> : transfer_column<false>)(args, batch, begin, args.places[column],
+                                                                               masks);
         }
     }
 }

@@ -17,17 +17,22 @@ struct SoftspokenArgs {
     int bits;
 };
 
-// Where a column's bits lie in the hash of an OT, and its part of the message.
+// Where a column's bits lie in the hash of an OT, its part of the message, the sender's values, and what shares are
+// added to.
 struct PadColumn {
-    std::size_t index, word, start;
+    std::size_t word, start;
     int width, shift;
+    const std::uint64_t* values;
+    std::uint64_t* shares;
 };
 
 struct TransferArgs {
-    const std::uint64_t *pads, *delta, *plane, *values;  // plane: corrections at the sender, choices at the receiver
-    std::uint8_t* message;                               // read at the receiver
+    const std::uint64_t *pads, *delta, *plane;  // plane: corrections at the sender, choices at the receiver
+    std::uint8_t* message;                      // read at the receiver
+    const PadColumn* places;                    // of `transfer`
+    const std::uint64_t* negated;               // of its sender: a plane, or null
+    const std::uint64_t* values;                // of `transfer_bits`
     std::uint64_t* shares;
-    const PadColumn* places;
     std::size_t n, columns;
     std::uint64_t first_tweak;
     bool boolean;
