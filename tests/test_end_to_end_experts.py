@@ -71,7 +71,7 @@ def check(
 def assert_right(
     compiled: Compiled, folder: Path, inputs: Iterable[dict[str, np.ndarray]], bar: float
 ) -> None:
-    """The largest error is below `bar` standard deviations of the output, bytes and rounds are as predicted."""
+    """No error is above `bar` standard deviations of the output; bytes and rounds are as predicted."""
     runner, cost = session(str(compiled.model_path)), compiled.cost
     for sample in inputs:
         run = secure_run(folder, sample)

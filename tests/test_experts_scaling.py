@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from mpcc.passes.experts.layout import DISPATCH, OUTER
+from mpcc.passes.experts.layout import ALL, DISPATCH, OUTER
+from tests.benchmarks import kept
 from tests.benchmarks.experts import __main__ as study
-from tests.benchmarks.experts.points import points
+from tests.benchmarks.experts import without_dealer
+from tests.benchmarks.experts.layer_cost import layer_costs
+from tests.benchmarks.experts.points import USUAL, Point, points
+from tests.benchmarks.experts.predicted import Mixture
+from tests.benchmarks.experts.without_dealer import Run
+from tests.benchmarks.experts.without_dealer_page import layer_table
+from tests.benchmarks.harness.results import Conditions
 
 
 def test_it_measures_writes_page_and_plots_and_goes_on(
@@ -43,3 +51,24 @@ def test_equal_slots_are_measured_once() -> None:
         (128, 8.0, 8),
     ]
     assert [p.tokens for p in found if p.layout == OUTER] == [1, 128]
+
+
+def test_without_a_dealer_points_are_kept_and_shown_beside_predictions(tmp_path: Path) -> None:
+    costs = {
+        Point(8, 16, 64, "relu", kind, USUAL if kind == DISPATCH else 0.0): cost
+        for kind, cost in layer_costs(Mixture(16, 8, 1, 64, 256, "relu"), USUAL).items()
+    }
+    by_kind = {point.layout: cost for point, cost in costs.items()}
+    assert by_kind.keys() == {ALL, OUTER, DISPATCH}
+    assert by_kind[OUTER].megabytes < by_kind[ALL].megabytes
+    (point,) = (p for p in costs if p.layout == OUTER)
+    conditions = Conditions("machine", "processor", "commit", 1.0, 0.5)
+    seconds = {"LAN": (1.0, 0.5), "WAN": (2.0, 1.0)}
+    sent = ((10**6, 2 * 10**6), (10**5, 10**5))
+    run = Run(point, "outer (in, in)", *sent, (9, 8), seconds, (1, 1), 0.01, conditions)
+    kept.write(tmp_path / "kept.json", [asdict(run)])
+    assert without_dealer.read(tmp_path / "kept.json") == {point: run}
+    rows = layer_table(costs, {point: run}).splitlines()
+    (shown,) = (row for row in rows if "outer" in row)
+    assert "3.2" in shown and "| measured" in shown and "1.00 %" in shown
+    assert sum("| predicted" in row and "measured" not in row for row in rows[2:]) == 2

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mpcc.compiler.backend.split import split
 from mpcc.compiler.cost.network import Network
 from mpcc.ir.program import Operation, Program
-from mpcc.runtime.correlations.plan import correlated
+from mpcc.runtime.correlations.plan import correlated, link
 from mpcc.runtime.two_party.engine.cost import Cost
 from mpcc.runtime.two_party.rlwe.layout import layout
 from mpcc.runtime.two_party.schedule import steps_of
@@ -45,7 +46,7 @@ def making_of(program: Program) -> Making:
     """Of a share-stage program, on a connection of its own. Raises MPC-I027 when it names no extension of
     oblivious transfers.
     """
-    cost = session_cost(correlated(program.operations), extension_of(program.attributes))
+    cost = session_cost(_as_parties_make(program), extension_of(program.attributes))
     return Making(*cost.sent, cost.rounds, sum(map(_step_seconds, cost.steps)))
 
 
@@ -60,7 +61,13 @@ def making_of_part(operations: Sequence[Operation]) -> Making:
 
 def choose_extension(program: Program, network: Network) -> None:
     """Has the program say the extension of oblivious transfers that is the quickest for it."""
-    program.attributes[ATTRIBUTE] = extension_for(correlated(program.operations), network.mbit).name
+    program.attributes[ATTRIBUTE] = extension_for(_as_parties_make(program), network.mbit).name
+
+
+def _as_parties_make(program: Program) -> list[Operation]:
+    """In the order of the parties' programs, which decides what is made together."""
+    first, _ = split(program)
+    return correlated(link(first))
 
 
 def _step_seconds(step: Cost) -> float:

@@ -31,7 +31,9 @@ from mpcc.runtime.kernels.twin_rings import (
     matmul,
     matmul_add,
     pack,
+    planes_join,
     planes_pack,
+    planes_split,
     planes_unpack,
     unpack,
 )
@@ -90,9 +92,12 @@ __all__ = [
     "ntt_inverse",
     "pack",
     "pack_difference",
+    "planes_join",
     "planes_pack",
+    "planes_split",
     "planes_unpack",
     "residues",
+    "return_memory",
     "row_counts",
     "scale_down",
     "scale_up",
@@ -125,3 +130,7 @@ def isa() -> str:
 
 def keep_memory() -> None:
     """From now on the process keeps freed memory for its next arrays, up to 1 GiB; here nothing happens."""
+
+
+def return_memory() -> None:
+    """Freed memory that the process has kept goes back to the system; here nothing happens."""

@@ -94,3 +94,25 @@ def planes_unpack(words: U64, count: int) -> U8:
     if count < 0 or words.shape[1] != words_of(count):
         raise ValueError("planes_unpack: words must be [planes, ceil(count/64)]")
     return np.unpackbits(words.view(np.uint8), axis=1, bitorder="little", count=count)
+
+
+def planes_split(values: U64, first_bit: int, count: int) -> U64:
+    """Bits `first_bit` .. `first_bit` + `count` of uint64[n], a plane each: uint64[count, ceil(n/64)]."""
+    check(values, np.uint64, 1, "planes_split: values")
+    if first_bit < 0 or count < 0 or first_bit + count > 64:
+        raise ValueError("planes_split: bits from first_bit on, of 64")
+    planes = np.empty((count, words_of(len(values))), dtype=np.uint64)
+    for place, plane in enumerate(planes, first_bit):
+        plane[:] = planes_pack((values >> np.uint64(place)).astype(np.uint8))
+    return planes
+
+
+def planes_join(words: U64, count: int) -> U64:
+    """Planes uint64[planes <= 64, ceil(count/64)] as the lowest bits of uint64[count], the first lowest."""
+    check(words, np.uint64, 2, "planes_join: words")
+    if count < 0 or words.shape[1] != words_of(count) or len(words) > 64:
+        raise ValueError("planes_join: words must be [planes, ceil(count/64)], planes at most 64")
+    values = np.zeros(count, dtype=np.uint64)
+    for place, bits in enumerate(planes_unpack(words, count)):
+        values |= bits.astype(np.uint64) << np.uint64(place)
+    return values

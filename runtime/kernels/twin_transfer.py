@@ -66,52 +66,59 @@ def transfer_send(
     pads: U64,
     delta: U64,
     corrections: U64,
-    values: U64,
+    values: Sequence[U64],
     widths: Sequence[int],
     first_tweak: int,
     boolean: bool,
-) -> tuple[U8, U64]:
+    shares: Sequence[U64],
+    negated: U64 | None = None,
+) -> U8:
     """The sender's part of n transfers: shares of b v for the receiver's bits b and its own values v.
 
     `pads`: q uint64[n, 2] of the correlated OTs, `delta` uint64[2]; `corrections`: the receiver's message, a
-    plane. `values`: uint64[C, n], column c mod 2^widths[c]. Returns the message, uint8[], column after
-    column as `pack` makes it, and its shares uint64[C, n]: mod 2^width, or by xor where `boolean`.
+    plane. `values`: uint64[n] a column, column c mod 2^widths[c]; those that the plane `negated` names are
+    taken negative. Returns the message, uint8[], column after column as `pack` makes it. Its shares are added
+    to the columns `shares` mod 2^width or, where `boolean`, by xor.
     """
     zero, one = _both_pads(pads, delta, corrections, first_tweak, pad_places(widths)[0])
-    check(values, np.uint64, 2, "transfer_send: values")
-    if values.shape != (len(widths), len(pads)):
-        raise ValueError("transfer_send: values must be [columns, n]")
-    messages, shares = [], np.empty_like(values)
-    for column, (width, (word, shift)) in enumerate(zip(widths, pad_places(widths)[1], strict=True)):
+    _check_columns(values, len(pads), widths, "transfer_send: values")
+    _check_columns(shares, len(pads), widths, "transfer_send: shares")
+    if negated is not None and boolean:
+        raise ValueError("transfer_send: bits have no sign")
+    signs = np.uint64(0) if negated is None else _as_masks(negated, len(pads), "transfer_send: negated")
+    messages = [np.empty(0, dtype=np.uint8)]
+    for width, (word, shift), own, share in zip(widths, pad_places(widths)[1], values, shares, strict=True):
         if_zero, if_one = zero[:, word] >> np.uint64(shift), one[:, word] >> np.uint64(shift)
-        if boolean:
-            shares[column] = if_zero & low_mask(width)
-            messages.append(pack(values[column] ^ if_zero ^ if_one, width))
-        else:
-            shares[column] = np.uint64(0) - if_zero & low_mask(width)
-            messages.append(pack(values[column] + if_zero - if_one, width))
-    return np.concatenate([*messages, np.empty(0, dtype=np.uint8)]), shares
+        value = (own ^ signs) - signs
+        share[:] = (share ^ if_zero if boolean else share - if_zero) & low_mask(width)
+        messages.append(pack(value ^ if_zero ^ if_one if boolean else value + if_zero - if_one, width))
+    return np.concatenate(messages)
 
 
 def transfer_receive(
-    pads: U64, choices: U64, message: U8, widths: Sequence[int], first_tweak: int, boolean: bool
-) -> U64:
-    """The receiver's part: shares uint64[C, n]. `pads`: t uint64[n, 2]; `choices`: its bits, a plane."""
+    pads: U64,
+    choices: U64,
+    message: U8,
+    widths: Sequence[int],
+    first_tweak: int,
+    boolean: bool,
+    shares: Sequence[U64],
+) -> None:
+    """The receiver's part. `pads`: t uint64[n, 2]; `choices`: its bits, a plane; `shares` as the sender's."""
     blocks, places = pad_places(widths)
     chosen = _as_masks(choices, len(pads), "transfer_receive: choices")
     check(message, np.uint8, 1, "transfer_receive: message")
     lengths = [(len(pads) * width + 7) // 8 for width in widths]
     if len(message) != sum(lengths):
         raise ValueError("transfer_receive: message must hold ceil(n*width/8) bytes a column")
+    _check_columns(shares, len(pads), widths, "transfer_receive: shares")
     hashes = hash_pads(pads, first_tweak, blocks)
-    shares = np.empty((len(widths), len(pads)), dtype=np.uint64)
     start = 0
-    for column, (width, (word, shift), length) in enumerate(zip(widths, places, lengths, strict=True)):
+    for width, (word, shift), length, share in zip(widths, places, lengths, shares, strict=True):
         pad = hashes[:, word] >> np.uint64(shift)
         sent = unpack(message[start : start + length], len(pads), width) & chosen
-        shares[column] = (pad ^ sent if boolean else pad + sent) & low_mask(width)
+        share[:] = (share ^ pad ^ sent if boolean else share + pad + sent) & low_mask(width)
         start += length
-    return shares
 
 
 def transfer_send_bits(
@@ -137,6 +144,15 @@ def _check_pads(pads: U64, first_tweak: int) -> None:
         raise ValueError("transfer: pads must be [n, 2]")
     if first_tweak % KEY_OTS != 0 or not 0 <= first_tweak < 1 << 62:
         raise ValueError(f"transfer: first_tweak is a multiple of {KEY_OTS}, from 0 to 2^62 - 1")
+
+
+def _check_columns(columns: Sequence[U64], count: int, widths: Sequence[int], what: str) -> None:
+    if len(columns) != len(widths):
+        raise ValueError(f"{what} must be an array for each column")
+    for column in columns:
+        check(column, np.uint64, 1, what)
+        if len(column) != count:
+            raise ValueError(f"{what} must be [n] each")
 
 
 def _as_masks(plane: U64, count: int, what: str) -> U64:

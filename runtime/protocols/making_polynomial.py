@@ -87,8 +87,7 @@ class AtomMaking:
             for row in polynomial.rows[variant]:
                 if row[0] == 0 and (column := columns[variant][row[1:]]) is not None:
                     atoms[variant][row] = column
-        bits = range(1, len(self._rho) + 1)
-        selected = yield from together([self._selected(t, columns) for t in bits])
+        selected = yield from together([self._selected(bits, columns) for bits in self._alike()])
         for part in selected:
             for variant, rows in part.items():
                 atoms[variant] |= rows
@@ -185,17 +184,31 @@ class AtomMaking:
             result[powers] = reduce(total, width)
         return result
 
+    def _alike(self) -> list[list[int]]:
+        """The bits, by number, in groups with the same atoms: one request serves a group."""
+        groups: dict[tuple[tuple[Variant, Powers], ...], list[int]] = {}
+        for t in range(1, len(self._rho) + 1):
+            groups.setdefault(tuple(self._atoms_of(t)), []).append(t)
+        return list(groups.values())
+
+    def _atoms_of(self, t: int) -> list[tuple[Variant, Powers]]:
+        return [(v, row[1:]) for v, rows in self._polynomial.rows.items() for row in rows if row[0] == t]
+
     def _selected(
-        self, t: int, columns: Mapping[Variant, Columns]
+        self, bits: list[int], columns: Mapping[Variant, Columns]
     ) -> Generator[list[Request], list[Any], dict[Variant, dict[Row, U64]]]:
-        """The atoms with rho_t."""
-        polynomial, bit = self._polynomial, self._rho[t - 1]
-        keys = [(v, row) for v, rows in polynomial.rows.items() for row in rows if row[0] == t]
-        sources = {(v, row): columns[v][row[1:]] for v, row in keys}
-        selected = yield from self._select(bit, sources, {(v, row): polynomial.width(v) for v, row in keys})
+        """The atoms with rho_t for bits t with the same ones."""
+        widths = {atom: self._polynomial.width(atom[0]) for atom in self._atoms_of(bits[0])}
+        sources: dict[tuple[Variant, Powers], U64 | None] = {}
+        for v, powers in widths:
+            column = columns[v][powers]
+            sources[v, powers] = None if column is None else column[None]
+        selected = yield from self._select(self._rho[[t - 1 for t in bits]], sources, widths)
         result: dict[Variant, dict[Row, U64]] = {}
-        for (v, row), column in selected.items():
-            result.setdefault(v, {})[row] = column
+        for (v, powers), column in selected.items():
+            result.setdefault(v, {}).update(
+                {(t, *powers): part for t, part in zip(bits, column, strict=True)}
+            )
         return result
 
     def _select(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64, mask, reduce
 from mpcc.runtime.two_party.engine.circuits import multiply_bits, plane_of
 from mpcc.runtime.two_party.engine.requests import Choose, InnerProduct, Making, Multiply, Request
@@ -52,43 +53,35 @@ def select(
     Each party's addend x is multiplied as (b0 xor b1) x0 = b0 x0 + b1 (1 - 2 b0) x0. A bit that is broadcast
     to several elements of a column serves them as so many columns.
     """
-    layouts = [_Layout(bit.shape, column.shape) for column in columns]
+    layouts = [_Layout.of(bit.shape, column.shape) for column in columns]
     groups: dict[Shape, list[int]] = {bit.shape: []} if unit else {}
     for index, layout in enumerate(layouts):
         groups.setdefault(layout.bit_shape, []).append(index)
     requests: list[Request] = []
+    results: dict[Shape, list[U64]] = {}
     for shape, members in groups.items():
         own = _flat(bit, shape)
-        plane = kernels.planes_pack(own.astype(np.uint8))
-        signs = np.uint64(1) - (own << np.uint64(1))
+        plane = plane_of(own, 0)
         parts = [part for index in members for part in layouts[index].split(columns[index])]
-        taken = [widths[index] for index in members for _ in range(layouts[index].count)]
-        alone = unit if shape == bit.shape else 0
+        sizes = [widths[index] for index in members for _ in range(layouts[index].count)]
+        results[shape] = [part * own for part in parts]
         for chooser in (0, 1):
-            values, sizes = list(parts), list(taken)
-            if chooser == 1 and alone:
-                values, sizes = [*values, np.ones_like(own)], [*sizes, alone]
+            if chooser == 1 and unit and shape == bit.shape:
+                parts.append(np.ones_like(own))
+                sizes.append(unit)
+                results[shape].append(own.copy() if party == 0 else np.zeros_like(own))
             if sizes:
-                chooses = party == chooser
-                pairs = zip(values, sizes, strict=True)
-                signed = None if chooses else tuple(reduce(v * signs, k) for v, k in pairs)
-                requests.append(Choose(chooser, own.size, tuple(sizes), plane if chooses else None, signed))
-    answers = iter((yield requests) if requests else [])
+                choice = Choose(chooser, own.size, tuple(sizes), plane, None, into=tuple(results[shape]))
+                value = replace(choice, bits=None, values=tuple(parts), negated=plane)
+                requests.append(choice if party == chooser else value)
+    if requests:
+        yield requests
     selected: list[U64] = [np.zeros(0, dtype=np.uint64)] * len(columns)
-    number = np.zeros_like(bit)
     for shape, members in groups.items():
-        alone = unit if shape == bit.shape else 0
-        first = list(next(answers)) if members else []
-        second = list(next(answers))
-        if alone:
-            number = second.pop().reshape(bit.shape)
-            number = reduce(number + bit if party == 0 else number, unit)
-        sums = iter([one + other for one, other in zip(first, second, strict=True)])
+        made = iter(results[shape])
         for index in members:
-            layout = layouts[index]
-            crossed = layout.join([next(sums) for _ in range(layout.count)])
-            selected[index] = (columns[index] * bit + crossed) & mask(widths[index])
-    return number, selected
+            selected[index] = layouts[index].join([next(made) for _ in range(layouts[index].count)])
+    return results[bit.shape][-1].reshape(bit.shape) if unit else np.zeros_like(bit), selected
 
 
 def truncated(x: U64, ring: int, bits: int, target: int, party: int) -> Making:
@@ -123,17 +116,28 @@ class _Layout:
         pairs = enumerate(zip(self.bit_shape, self.shape, strict=True))
         self._served = [axis for axis, (own, whole) in pairs if own != whole]
 
+    @classmethod
+    @lru_cache(maxsize=4096)  # those of a whole program
+    def of(cls, bit: Shape, column: Shape) -> _Layout:
+        return cls(bit, column)
+
     def split(self, column: U64) -> U64:
         """[count, bits]: the elements that each bit serves, one after another."""
+        if not self._served:
+            return _flat(column, self.shape)[None]
         moved = np.moveaxis(np.broadcast_to(column, self.shape), self._served, range(len(self._served)))
         return np.ascontiguousarray(moved).reshape(self.count, -1)
 
     def join(self, parts: list[U64]) -> U64:
         """The opposite."""
+        if not self._served:
+            return parts[0].reshape(self.shape)
         moved = [self.shape[axis] for axis in self._served]
         moved += [size for axis, size in enumerate(self.shape) if axis not in self._served]
         return np.moveaxis(np.stack(parts).reshape(moved), range(len(self._served)), self._served)
 
 
 def _flat(x: U64, shape: Shape) -> U64:
+    if x.shape == shape and x.flags.c_contiguous:
+        return x.reshape(-1)
     return np.ascontiguousarray(np.broadcast_to(x, shape)).reshape(-1)

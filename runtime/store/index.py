@@ -31,8 +31,8 @@ from mpcc.runtime.store.sealing import SALT_BYTES, Damaged, Sealing, StoreKey
 INDEX_NAME = "index.sqlite"
 DEAL_AGAIN = (
     "get new sessions for this program: from a dealer with --dealer or mpcc prepare, or by "
-    "mpcc deal PROG --sessions N -o STORE, which writes STORE/party0 and STORE/party1; without a dealer, give "
-    "both parties a new --store and run mpcc prepare on both sides"
+    "mpcc deal PROG --sessions N -o STORE, which writes STORE/party0 and STORE/party1; without a dealer, by "
+    "mpcc prepare on both sides, into new stores"
 )
 _PRAGMAS = {
     "application_id": 0x6D706363,  # "mpcc"

@@ -148,11 +148,12 @@ def transfer_rows(table: Table) -> None:
     row("bit products, sender", partial(kernels.transfer_send_bits, q, delta, plane, plane, 0))
     row("bit products, receiver", partial(kernels.transfer_receive_bits, q, plane, plane, 0))
     for columns, bits in ((1, 1), (1, 32), (1, 64), (4, 52)):
-        values, widths = ring(bits, columns, n), (bits,) * columns
-        message, _ = kernels.transfer_send(q, delta, plane, values, widths, 0, False)
+        values, widths = list(ring(bits, columns, n)), (bits,) * columns
+        rest = widths, 0, False, list(ring(bits, columns, n))
+        message = kernels.transfer_send(q, delta, plane, values, *rest)
         name = f"choose {columns} x {bits} bits"
-        row(f"{name}, sender", partial(kernels.transfer_send, q, delta, plane, values, widths, 0, False))
-        row(f"{name}, receiver", partial(kernels.transfer_receive, q, plane, message, widths, 0, False))
+        row(f"{name}, sender", partial(kernels.transfer_send, q, delta, plane, values, *rest))
+        row(f"{name}, receiver", partial(kernels.transfer_receive, q, plane, message, *rest))
     for bits in (2, 4, 8):
         count = 1 << 14
         pads, tables, index = (

@@ -102,6 +102,7 @@ def test_a_wrong_command_line_is_said_and_ends_with_2(
     ("arguments", "code", "remedy"),
     [
         ([*COMPILE, "--moe", "weights"], "MPC-C002", "--moe outer"),
+        ([*COMPILE, "--moe", "weights", "--correlations", "two-party"], "MPC-C002", "--moe outer"),
         ([*COMPILE, "--moe-capacity", "2x"], "MPC-C016", "--moe dispatch"),
         ([*COMPILE, "--moe", "dispatch", "--moe-capacity", "0x"], "MPC-C017", "1.25x:scores"),
         ([*COMPILE, "--calibrate", "none.npz"], "MPC-C020", "numpy.savez"),

@@ -52,7 +52,7 @@ def test_one_node_with_all_that_is_known(bert_program: Path) -> None:
     assert re.search(r"; rings of \d+ to \d+ bits, \d+ to \d+ of them behind the point$", text, re.M)
     assert re.search(r"  parties  \d+ of \d+ rounds, between \d+ and \d+: ", text)
     assert f"{size_of(sum(c.bytes_party0 for c in cost))} from party 0" in text
-    assert f"{size_of(sum(c.offline_bytes for c in cost))} dealt" in text
+    assert f"{size_of(sum(c.offline_bytes for c in cost))} offline" in text
     assert re.search(r"  chosen   \S+, error [\d.e-]+ on \[", text)
     assert "  error " not in text
 

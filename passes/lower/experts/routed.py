@@ -2,7 +2,7 @@
 
 in: selection times x, [.., E*d], then one layer with the stacked weights: E*d elements to party 0. out: all
 experts' layers of one served x, then a selection from E*h results. Source: SecMoE (AAAI 2026) for
-select-then-compute; with a dealer, selecting values is cheaper than selecting weights.
+select-then-compute; selecting values is cheaper than selecting weights.
 """
 
 from __future__ import annotations

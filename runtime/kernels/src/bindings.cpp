@@ -35,6 +35,12 @@ void keep_memory() {
 #endif
 }
 
+void return_memory() {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+}
+
 Out<u64> expand(nb::bytes key, u64 stream, i64 count, int bits, i64 first) {
     require(key.size() == 16 && count >= 0 && first >= 0 && first < i64{1} << 60,
             "expand: the key has 16 bytes, count is not negative, first is 0 to 2^60 - 1");
@@ -118,6 +124,28 @@ Out<u8> planes_unpack(In<u64, 2> words, i64 count) {
     return out;
 }
 
+Out<u64> planes_split(In<u64, 1> values, int first_bit, int count) {
+    require(first_bit >= 0 && count >= 0 && count <= 64 && first_bit + count <= 64,
+            "planes_split: bits from first_bit on, of 64");
+    const size_t n = values.shape(0), planes = static_cast<size_t>(count);
+    const u64* data = aligned(values);
+    Out<u64> out = allocate<u64>({planes, words_of(n)});
+    nb::gil_scoped_release release;
+    planes_split_all({data, out.data(), n, planes, first_bit});
+    return out;
+}
+
+Out<u64> planes_join(In<u64, 2> words, i64 count) {
+    require(count >= 0 && words.shape(1) == words_of(static_cast<size_t>(count)) && words.shape(0) <= 64,
+            "planes_join: words must be [planes, ceil(count/64)], planes at most 64");
+    const u64* data = aligned(words);
+    const size_t n = static_cast<size_t>(count);
+    Out<u64> out = allocate<u64>({n});
+    nb::gil_scoped_release release;
+    planes_join_all({data, out.data(), n, words.shape(0), 0});
+    return out;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -126,6 +154,7 @@ NB_MODULE(_native, m) {
     using nb::arg;
     m.def("isa", [] { return kernels().name; });
     m.def("keep_memory", keep_memory);
+    m.def("return_memory", return_memory, nb::call_guard<nb::gil_scoped_release>());
     m.def("expand", expand, arg("key"), arg("stream"), arg("count"), arg("bits"), arg("first") = 0);
     m.def("pack", pack, array("values"), arg("bits"));
     m.def("unpack", unpack, array("data"), arg("count"), arg("bits"));
@@ -135,6 +164,8 @@ NB_MODULE(_native, m) {
     m.def("matmul_add", matmul_add<i32>, array("c"), array("a"), array("b"), arg("bits"));
     m.def("planes_pack", planes_pack, array("bits"));
     m.def("planes_unpack", planes_unpack, array("words"), arg("count"));
+    m.def("planes_split", planes_split, array("values"), arg("first_bit"), arg("count"));
+    m.def("planes_join", planes_join, array("words"), arg("count"));
     bind_compare(m);
     bind_openings(m);
     bind_polynomial(m);

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstring>
 
+#include "planes.hpp"
 #include "softspoken.hpp"
 #include "transfer.hpp"
 
@@ -100,6 +101,8 @@ void lookup(const LookupArgs& args, size_t first, size_t last) {
     }
 }
 
-constexpr TransferKernels kTransfer = {double_seeds, softspoken, transfer, transfer_bits, lookup};
+constexpr TransferKernels kTransfer = {
+    double_seeds, softspoken, planes_split, planes_join, transfer, transfer_bits, lookup,
+};
 
 }  // namespace

@@ -82,6 +82,16 @@ void planes_pack_all(const u8* bits, size_t count, u64* words) {
     });
 }
 
+void planes_split_all(const PlanesArgs& args) {
+    run_ranges(words_of(args.n), 1, ceil_div(elements_of(args.planes), 64),
+               [&](size_t first, size_t last) { kernels().transfer.planes_split(args, first, last); });
+}
+
+void planes_join_all(const PlanesArgs& args) {
+    run_ranges(words_of(args.n), 1, ceil_div(elements_of(args.planes), 64),
+               [&](size_t first, size_t last) { kernels().transfer.planes_join(args, first, last); });
+}
+
 void planes_unpack_all(const u64* words, size_t planes, size_t count, u8* bits) {
     const auto unpack = [](const u64* plane, size_t first, size_t last, u8* to) {
         const size_t whole = last / 8 * 8;

@@ -16,6 +16,8 @@ void carry_node_all(const CarryArgs& args);
 void segmented_polynomial_all(const PolynomialArgs& args);
 void sine_series_all(const SineArgs& args);
 void planes_pack_all(const u8* bits, size_t count, u64* words);
+void planes_split_all(const PlanesArgs& args);
+void planes_join_all(const PlanesArgs& args);
 void planes_unpack_all(const u64* words, size_t planes, size_t count, u8* bits);
 void exponential_all(const ExponentialArgs& args);
 void pack_difference_all(const u64* a, const u64* b, u64 offset, size_t count, int bits, u8* out);

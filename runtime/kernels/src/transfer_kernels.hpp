@@ -49,10 +49,21 @@ struct LookupArgs {
     bool boolean;
 };
 
+// Some bits of n elements, and their planes one after another, of ceil(n / 64) words each.
+struct PlanesArgs {
+    const std::uint64_t* in;
+    std::uint64_t* out;
+    std::size_t n, planes;
+    int first_bit;  // of `planes_split`
+};
+
 struct TransferKernels {
     void (*double_seeds)(const std::uint64_t* seeds, std::size_t count, std::uint64_t* children);
     // Words first .. last of a plane; ranges begin at multiples of kSoftspokenChunk.
     void (*softspoken)(const SoftspokenArgs& args, std::size_t first, std::size_t last);
+    // Words first .. last of every plane.
+    void (*planes_split)(const PlanesArgs& args, std::size_t first, std::size_t last);
+    void (*planes_join)(const PlanesArgs& args, std::size_t first, std::size_t last);
     // Ranges of OTs that begin at multiples of kTransferKeyOts.
     void (*transfer)(const TransferArgs& args, std::size_t first, std::size_t last);
     void (*transfer_bits)(const TransferArgs& args, std::size_t first, std::size_t last);

@@ -41,8 +41,7 @@ def together(makings: Sequence[Making]) -> Generator[list[Request], list[Any], l
 
 def plane_of(x: U64, bit: int) -> U64:
     """One bit of every element, as a plane."""
-    bits = (x >> np.uint64(bit)) & np.uint64(1)
-    plane: U64 = kernels.planes_pack(bits.astype(np.uint8))
+    plane: U64 = kernels.planes_split(x, bit, 1)[0]
     return plane
 
 
@@ -53,8 +52,7 @@ def bits_of(plane: U64, count: int) -> np.ndarray:
 
 def elements_of(plane: U64, count: int) -> U64:
     """A plane's bits as numbers 0 and 1."""
-    numbers: U64 = bits_of(plane, count).astype(np.uint64)
-    return numbers
+    return kernels.planes_join(np.ascontiguousarray(plane)[None], count)
 
 
 def and_shared(x: U64, y: U64, party: int) -> Circuit:
@@ -72,7 +70,7 @@ def sum_bits(own: U64, bits: int, party: int) -> Circuit:
 
     With c the carry into a bit, the next one is (a0 xor c) (a1 xor c) xor c.
     """
-    planes = np.stack([plane_of(own, bit) for bit in range(bits)])
+    planes = kernels.planes_split(own, 0, bits)
     result = planes.copy()
     for bit in range(bits - 1):
         if bit == 0:
@@ -91,36 +89,23 @@ def select_bits(bit: U64, words: U64, widths: Sequence[int], party: int) -> Circ
     bits each: two transfers a bit.
     """
     count = words.shape[1]
+    result = words & (np.uint64(0) - elements_of(bit, count))
     requests: list[Request] = []
     for chooser in (0, 1):
-        own = party == chooser
-        values = None if own else tuple(words)
-        requests.append(Choose(chooser, count, tuple(widths), bit if own else None, values, boolean=True))
-    first, second = yield requests
-    spread = np.uint64(0) - elements_of(bit, count)
-    return np.asarray((words & spread) ^ np.stack(first) ^ np.stack(second))
+        bits, values = (bit, None) if party == chooser else (None, tuple(words))
+        requests.append(Choose(chooser, count, tuple(widths), bits, values, boolean=True, into=tuple(result)))
+    yield requests
+    return result
 
 
 def select_planes(bit: U64, planes: U64, party: int) -> Circuit:
     """A xor-shared plane and each of several, uint64[c, words] -> the same: two transfers a bit."""
     count = WORD * planes.shape[1]
     groups = [planes[start : start + WORD] for start in range(0, len(planes), WORD)]
-    words = np.stack([_gathered(group, count) for group in groups])
+    words = np.stack([kernels.planes_join(np.ascontiguousarray(group), count) for group in groups])
     selected = yield from select_bits(bit, words, [len(group) for group in groups], party)
-    rows = [
-        plane_of(word, place)
-        for word, group in zip(selected, groups, strict=True)
-        for place in range(len(group))
-    ]
-    return np.stack(rows)
-
-
-def _gathered(planes: U64, count: int) -> U64:
-    """Up to 64 planes as one word an element, the first lowest."""
-    words = np.zeros(count, dtype=np.uint64)
-    for place, plane in enumerate(planes):
-        words |= elements_of(plane, count) << np.uint64(place)
-    return words
+    rows = [kernels.planes_split(word, 0, len(group)) for word, group in zip(selected, groups, strict=True)]
+    return np.concatenate(rows)
 
 
 def one_hot(planes: U64, count: int, party: int) -> Circuit:

@@ -33,7 +33,8 @@ class Choose:
     `bits`: the chooser's `count` bits as a plane, uint64[ceil(count / 64)]; None at the other party.
     `values`: the other's columns, uint64[count] each (uint8 where they are bits); None at the chooser.
     `widths`: bits of each column.
-    Answered with a list of shares, uint64[count] a column, mod 2^width or, if `boolean`, by xor.
+    Values that the plane `negated` names are taken negative. Answered with a list of shares, uint64[count] a
+    column, mod 2^width or, if `boolean`, by xor: new ones, or `into` after they were added to it.
     """
 
     chooser: int
@@ -42,6 +43,8 @@ class Choose:
     bits: U64 | None
     values: tuple[np.ndarray, ...] | None
     boolean: bool = False
+    negated: U64 | None = None
+    into: tuple[U64, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ beside. The OTs of a batch are made before, in messages of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +27,7 @@ from mpcc.runtime.two_party.ot.transfer import (
 )
 
 BATCH_OTS = 1 << 20  # 16 bytes each, at either end
+PIECE_OTS = 1 << 16  # of one transfer: its message is in memory at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +61,46 @@ def part_of(transfer: Transfer, start: int, stop: int) -> Transfer:
         return Crossed(transfer.chooser, transfer.own[words])
     bits = None if transfer.bits is None else transfer.bits[words]
     values = None if transfer.values is None else tuple(v[start:stop] for v in transfer.values)
-    return Choose(transfer.chooser, stop - start, transfer.widths, bits, values, transfer.boolean)
+    negated = None if transfer.negated is None else transfer.negated[words]
+    return replace(transfer, count=stop - start, bits=bits, values=values, negated=negated)
+
+
+def new_shares(transfer: Transfer) -> list[U64]:
+    """What a transfer's shares are added to, by column; bit products have one."""
+    if isinstance(transfer, Crossed):
+        return [np.empty_like(transfer.own)]
+    if transfer.into is not None:
+        return list(transfer.into)
+    return [np.zeros(transfer.count, dtype=np.uint64) for _ in transfer.widths]
 
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A part of the transfer `number` of a step."""
+    """A part of a transfer, from the bit `start` on, and the columns of its shares in whole."""
 
-    number: int
     transfer: Transfer
+    start: int
+    columns: list[U64]
+
+    @property
+    def shares(self) -> list[U64]:
+        """The part's."""
+        if isinstance(self.transfer, Crossed):
+            start, length = self.start // 64, self.transfer.own.size
+        else:
+            start, length = self.start, self.transfer.count
+        return [column[start : start + length] for column in self.columns]
 
 
-def batches(transfers: Sequence[Transfer]) -> Iterator[list[Piece]]:
+def batches(transfers: Sequence[Transfer], shares: Sequence[list[U64]]) -> Iterator[list[Piece]]:
     """All transfers in order, cut so that a batch takes at most BATCH_OTS, a multiple of 64."""
     batch: list[Piece] = []
     room = BATCH_OTS
-    for number, transfer in enumerate(transfers):
+    for transfer, columns in zip(transfers, shares, strict=True):
         start, count = 0, bits_of(transfer)
         while start < count:
-            stop = min(count, start + room)
-            batch.append(Piece(number, part_of(transfer, start, stop)))
+            stop = min(count, start + min(room, PIECE_OTS))
+            batch.append(Piece(part_of(transfer, start, stop), start, columns))
             room -= ots(stop - start)
             start = stop
             if not room:
@@ -87,27 +108,6 @@ def batches(transfers: Sequence[Transfer]) -> Iterator[list[Piece]]:
                 batch, room = [], BATCH_OTS
     if batch:
         yield batch
-
-
-class _Shares:
-    """This party's shares of a transfer, by column, as its pieces come in."""
-
-    def __init__(self, transfer: Transfer) -> None:
-        columns = len(transfer.widths) if isinstance(transfer, Choose) else 1
-        self._count = transfer.count if isinstance(transfer, Choose) else transfer.own.size
-        self._done = 0
-        self.columns: list[U64] = [np.empty(0, dtype=np.uint64)] * columns
-
-    def add(self, piece: list[U64]) -> None:
-        count = piece[0].size
-        if count == self._count:
-            self.columns = piece
-            return
-        if not self._done:
-            self.columns = [np.empty(self._count, dtype=np.uint64) for _ in piece]
-        for column, part in zip(self.columns, piece, strict=True):
-            column[self._done : self._done + count] = part
-        self._done += count
 
 
 def taken_ots(batch: list[Piece], chooser: int) -> int:
@@ -134,12 +134,12 @@ class Transfers:
 
     def answer(self, transfers: Sequence[Transfer]) -> list[list[U64]]:
         """This party's shares of each, by column; bit products have one. Raises MPC-R004..R008."""
-        shares = [_Shares(transfer) for transfer in transfers]
+        shares = [new_shares(transfer) for transfer in transfers]
         states: list[Asked | U64] = []
-        for asked, asking in pairwise([[], *batches(transfers), []]):
+        for asked, asking in pairwise([[], *batches(transfers, shares), []]):
             self._reserve(asked, asking)
-            states = self._tick(asked, states, asking, shares)
-        return [each.columns for each in shares]
+            states = self._tick(asked, states, asking)
+        return shares
 
     def _reserve(self, asked: list[Piece], asking: list[Piece]) -> None:
         """Makes the OTs of a batch; where any are missing, up to a whole batch of those announced."""
@@ -154,13 +154,7 @@ class Transfers:
             self._ready[chooser] -= needed
             self._announced[chooser] = max(0, self._announced[chooser] - needed)
 
-    def _tick(
-        self,
-        asked: list[Piece],
-        states: list[Asked | U64],
-        asking: list[Piece],
-        shares: list[_Shares],
-    ) -> list[Asked | U64]:
+    def _tick(self, asked: list[Piece], states: list[Asked | U64], asking: list[Piece]) -> list[Asked | U64]:
         """Corrections of `asking`, for which it returns what each end keeps, and messages of `asked`."""
         lengths = [0, 0]  # that this party and the other send
         for piece in asking:
@@ -172,12 +166,12 @@ class Transfers:
         for piece, state in zip(asked, states, strict=True):
             if not self._chooses(piece):
                 assert isinstance(state, np.ndarray)
-                shares[piece.number].add(self._send(piece.transfer, state))
+                self._send(piece, state)
         kept = [requests[i] if i in requests else self._corrections(p) for i, p in enumerate(asking)]
         for piece, state in zip(asked, states, strict=True):
             if self._chooses(piece):
                 assert isinstance(state, Asked)
-                shares[piece.number].add(self._receive(piece.transfer, state))
+                self._receive(piece, state)
         return kept
 
     def _chooses(self, piece: Piece) -> bool:
@@ -195,21 +189,24 @@ class Transfers:
         length = sent_bytes(piece.transfer)[0]
         return np.frombuffer(self._channel.receive(length), dtype=np.uint64)
 
-    def _send(self, transfer: Transfer, corrections: U64) -> list[U64]:
-        """Sends the answer; returns this party's shares."""
+    def _send(self, piece: Piece, corrections: U64) -> None:
+        """The answer."""
+        transfer, shares = piece.transfer, piece.shares
         if isinstance(transfer, Crossed):
-            plane, share = self._sender.bit_products(corrections, np.ascontiguousarray(transfer.own))
+            plane, shares[0][:] = self._sender.bit_products(corrections, np.ascontiguousarray(transfer.own))
             self._channel.send(plane)
-            return [share]
+            return
         assert transfer.values is not None
-        values = np.stack(transfer.values).astype(np.uint64, copy=False)
-        message, shares = self._sender.choose(corrections, values, transfer.widths, transfer.boolean)
+        values = [np.ascontiguousarray(column, dtype=np.uint64) for column in transfer.values]
+        message = self._sender.choose(
+            corrections, values, transfer.widths, shares, transfer.boolean, transfer.negated
+        )
         self._channel.send(message)
-        return list(shares)
 
-    def _receive(self, transfer: Transfer, asked: Asked) -> list[U64]:
+    def _receive(self, piece: Piece, asked: Asked) -> None:
+        transfer, shares = piece.transfer, piece.shares
         message = self._channel.receive(sent_bytes(transfer)[1])
         if isinstance(transfer, Crossed):
-            return [asked.bit_products(np.frombuffer(message, dtype=np.uint64))]
-        shares = asked.choose(np.frombuffer(message, dtype=np.uint8), transfer.widths, transfer.boolean)
-        return list(shares)
+            shares[0][:] = asked.bit_products(np.frombuffer(message, dtype=np.uint64))
+        else:
+            asked.choose(np.frombuffer(message, dtype=np.uint8), transfer.widths, shares, transfer.boolean)

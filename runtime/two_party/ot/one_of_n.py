@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64
 from mpcc.runtime.two_party.ot.extension import words_of
@@ -65,11 +63,8 @@ def ask(receiver: TransferReceiver, index: U64, bits: int) -> AskedLookup:
     """A request for the entries at `index`, uint64[count], each below 2^bits; bits is 1 to 8."""
     count = len(index)
     choices, pads = receiver.take(lookup_ots(count, bits))
-    wanted = [
-        kernels.planes_pack((index >> np.uint64(bit) & np.uint64(1)).astype(np.uint8)) for bit in range(bits)
-    ]
     tweak = receiver.tweaks.take(lookup_tweaks(count, bits))
-    corrections = np.stack(wanted) ^ choices.reshape(bits, -1)
+    corrections = kernels.planes_split(index, 0, bits) ^ choices.reshape(bits, -1)
     return AskedLookup(corrections, index, pads.reshape(bits, -1, 2), tweak)
 
 

@@ -8,9 +8,9 @@ direction can be batched: all corrections in one message, all answers in another
     sender.reserve(channel, ots)                     receiver.reserve(channel, ots)
                                                      asked = receiver.ask(bits, count)
                             <- asked.corrections -
-    message, shares = sender.choose(corrections, values, widths, boolean)
+    message = sender.choose(corrections, values, widths, shares)
                             -  message ->
-                                                     shares = asked.choose(message, widths, boolean)
+                                                     asked.choose(message, widths, shares)
 
 Both ends make the same requests in the same order. A request of `count` takes `ots(count)` OTs, whole words
 of them; no OT and no tweak of the hash is used twice.
@@ -69,14 +69,23 @@ class TransferSender:
             self._pads.put(self._sender.extend(channel, missing))
 
     def choose(
-        self, corrections: U64, values: U64, widths: Sequence[int], boolean: bool = False
-    ) -> tuple[U8, U64]:
-        """The message and this party's shares uint64[C, count] of b v for the receiver's bits b and `values`
-        uint64[C, count], mod 2^widths[c] or, where `boolean`, by xor.
+        self,
+        corrections: U64,
+        values: Sequence[U64],
+        widths: Sequence[int],
+        shares: Sequence[U64],
+        boolean: bool = False,
+        negated: U64 | None = None,
+    ) -> U8:
+        """The message. This party's shares of b v for the receiver's bits b and the columns `values`,
+        uint64[count] each, are added to `shares`, mod 2^widths[c] or, where `boolean`, by xor. Values that
+        the plane `negated` names are taken negative.
         """
-        count = values.shape[1]
+        count = len(shares[0])
         pads, tweak = self.take(ots(count))[:count], self.tweaks.take(count)
-        return kernels.transfer_send(pads, self.delta, corrections, values, tuple(widths), tweak, boolean)
+        return kernels.transfer_send(
+            pads, self.delta, corrections, values, tuple(widths), tweak, boolean, shares, negated
+        )
 
     def bit_products(self, corrections: U64, bits: U64) -> tuple[U64, U64]:
         """The message and this party's xor share of x and y, uint64[words], for the receiver's plane x and
@@ -102,9 +111,11 @@ class Asked:
     _pads: U64
     _tweak: int
 
-    def choose(self, message: U8, widths: Sequence[int], boolean: bool = False) -> U64:
-        """This party's shares, uint64[C, count]."""
-        return kernels.transfer_receive(self._pads, self._bits, message, tuple(widths), self._tweak, boolean)
+    def choose(
+        self, message: U8, widths: Sequence[int], shares: Sequence[U64], boolean: bool = False
+    ) -> None:
+        """This party's shares are added to `shares`, as `TransferSender.choose`."""
+        kernels.transfer_receive(self._pads, self._bits, message, tuple(widths), self._tweak, boolean, shares)
 
     def bit_products(self, message: U64) -> U64:
         """This party's xor share, uint64[words]."""

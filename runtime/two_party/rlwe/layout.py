@@ -34,8 +34,8 @@ from mpcc.runtime.two_party.rlwe.parameters import (
 
 # What computation is worth, in bytes that a layout may send more to save it. It favours bytes: on four cores
 # a key switch takes about as long as sending 20 kB at 1 Gbit/s.
-_KEY_SWITCH_BYTES = 600
-_TRANSFORM_BYTES = 20  # of a polynomial of the right factor, modulo one prime
+_KEY_SWITCH_BYTES = 1500
+_TRANSFORM_BYTES = 60  # of a polynomial of the right factor, modulo one prime
 _SHARE_OF_KEYS = 1 / 32  # of their bytes: keys serve a session, with some tens of products
 
 

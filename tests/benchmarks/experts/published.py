@@ -13,6 +13,12 @@ SECMOE = {
     "BumbleBee": (1.42, 2.04, 3.37, 5.81),
     "SecMoE": (0.81, 0.84, 0.81, 0.82),
 }
+# Minutes of MoE-Small over its LAN and WAN, and of Switch-Base.
+SECMOE_MINUTES = {
+    "Iron": (12.07, 59.14, 35.5, 143.78),
+    "BumbleBee": (9.76, 13.88, 32.3, 34.89),
+    "SecMoE": (2.52, 3.68, 12.1, 14.73),
+}
 
 
 @dataclass(frozen=True)

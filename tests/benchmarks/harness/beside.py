@@ -15,10 +15,10 @@ from tests.benchmarks.rows import ROOT
 COMMAND = "tests.benchmarks.peers.spu"
 
 
-def measure_spu(work: str, network: str, repeats: int) -> list[PeerResult]:
+def measure_spu(work: str, network: str, repeats: int, protocol: str = "SEMI2K") -> list[PeerResult]:
     """One for every line that the command prints. Raises NotInstallable."""
     watch = Watch()
-    arguments = ("--work", work, "--network", network, "--repeats", str(repeats))
+    arguments = ("--work", work, "--network", network, "--repeats", str(repeats), "--protocol", protocol)
     done = subprocess.run(
         [sys.executable, "-m", COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,6 @@
-"""Sessions of a program: the dealer and both parties as processes, with a network between the parties."""
+"""Sessions of a program: the dealer, if there is one, and both parties as processes, with a network between
+the parties.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from typing import Any
 from mpcc.compiler.cost.network import Network
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.processes import Processes
+from mpcc.runtime.program_folder import load_program_folder
 from mpcc.runtime.report import Report
 from tests.benchmarks.harness import peak
 from tests.benchmarks.harness.relay import relay
@@ -21,7 +24,9 @@ TIMEOUT = 600  # seconds that a party waits for the other, which may have gigaby
 
 @dataclass(frozen=True)
 class Sessions:
-    """Reports of party 0 and 1 by session; `dealing_seconds` are one's, `dealer_memory` is in bytes."""
+    """Reports of party 0 and 1 by session; `dealing_seconds` are one's, `dealer_memory` is in bytes, both 0
+    without a dealer.
+    """
 
     reports: tuple[tuple[Report, Report], ...]
     dealing_seconds: float
@@ -41,21 +46,27 @@ class Quiet:
 def run_sessions(program: Path, inputs: Path, network: Network | None, count: int, folder: Path) -> Sessions:
     """Deal into an empty folder, then run the program `count` times on the client's inputs. Writes y.npz.
 
-    The set-up of the first session is sent over the network too. Raises what the processes report.
+    The set-up of the first session is sent over the network too, and without a dealer all that makes a
+    session. Raises what the processes report.
     """
+    if load_program_folder(program).two_party:
+        return Sessions(tuple(_session(program, inputs, network, folder, None) for _ in range(count)), 0.0, 0)
     store = folder / "store"
     dealer = [*peak.command(folder / "peak", "mpcc.runtime.commands.deal"), str(program), "-o", str(store)]
     with Processes(Quiet()) as processes:
         processes.start("dealer", [*dealer, "--sessions", str(count), "--events"])
         processes.wait_for_all()
         seconds = float(processes.wait_for("dealer", "dealt")["seconds"])
-    reports = tuple(_session(program, inputs, network, folder) for _ in range(count))
+    reports = tuple(_session(program, inputs, network, folder, store) for _ in range(count))
     return Sessions(reports, seconds / count, int((folder / "peak").read_text()))
 
 
-def _session(program: Path, inputs: Path, network: Network | None, folder: Path) -> tuple[Report, Report]:
+def _session(
+    program: Path, inputs: Path, network: Network | None, folder: Path, store: Path | None
+) -> tuple[Report, Report]:
     def command(party: int, *arguments: str) -> list[str]:
-        options = ("--store", folder / f"store/party{party}", "--report", folder / f"{party}.json")
+        stored = ("--store", store / f"party{party}") if store else ()
+        options = (*stored, "--report", folder / f"{party}.json")
         return [
             *(sys.executable, str(program / f"party{party}/run"), *arguments, *map(str, options)),
             *("--timeout", str(TIMEOUT), "--events"),

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mpcc.runtime.kernels import twin
-from tests.runtime.kernels.levels import LEVELS, load_or_skip
+from tests.runtime.kernels.levels import LEVELS, available, load_or_skip
 
 
 @pytest.fixture(params=LEVELS)
@@ -18,6 +18,18 @@ def native(request: pytest.FixtureRequest) -> Any:
 def kernels(request: pytest.FixtureRequest) -> Any:
     """The twins and every native level, for what holds of both."""
     return twin if request.param == "numpy" else load_or_skip(request.param)
+
+
+@pytest.fixture
+def natives() -> dict[str, Any]:
+    """Every native level by name, in one test: where what they are compared with takes longer than they do."""
+    return available()
+
+
+@pytest.fixture
+def all_kernels(natives: dict[str, Any]) -> dict[str, Any]:
+    """The twins, too."""
+    return {"numpy": twin, **natives}
 
 
 @pytest.fixture

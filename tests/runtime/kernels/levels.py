@@ -3,6 +3,7 @@
 The level is chosen when the extension is loaded, so each level gets its own copy of the file.
 """
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -41,6 +42,15 @@ def load_native(level: str, threads: int = 3) -> Any:
         del os.environ["MPCC_ISA"], os.environ["MPCC_THREADS"]
         shutil.rmtree(copy.parent)
     return module
+
+
+def available() -> dict[str, Any]:
+    """Every level of this processor, by name."""
+    found = {}
+    for level in LEVELS:
+        with contextlib.suppress(ImportError):
+            found[level] = load_native(level)
+    return found
 
 
 def load_or_skip(level: str) -> Any:

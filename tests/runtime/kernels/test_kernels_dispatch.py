@@ -119,6 +119,22 @@ print(faults() - before < 780)
     assert run_python(code)[:2] == (0, "True")
 
 
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the sanitizer's own allocator")
+def test_kept_memory_is_returned() -> None:
+    code = """
+from mpcc.runtime import kernels
+kernels.keep_memory()
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * 4096
+before = resident()
+arrays = [kernels.expand(bytes(16), 0, 1_000_000, 64) for _ in range(20)]
+del arrays
+kept = resident() - before
+kernels.return_memory()
+print(kept > 100_000_000, resident() - before < 20_000_000)
+"""
+    assert run_python(code)[:2] == (0, "True True")
+
+
 def _in_child(queue: Any, native: Any) -> None:
     queue.put(native.expand(bytes(16), 1, 500_000, 64).sum())
 

@@ -72,6 +72,20 @@ def test_planes_take_the_lowest_bit(kernels: Any) -> None:
     assert kernels.planes_unpack(kernels.planes_pack(bits)[None], 100).tolist() == [[0, 1, 1, 0, 1] * 20]
 
 
+@pytest.mark.parametrize("size", [*SIZES, 200_001])
+@pytest.mark.parametrize(("first", "count"), [(0, 64), (0, 1), (63, 1), (5, 22), (64, 0)])
+def test_planes_of_some_bits(kernels: Any, ring: Draw, size: int, first: int, count: int) -> None:
+    values = ring(64, size)
+    planes = kernels.planes_split(values, first, count)
+    assert planes.shape == (count, (size + 63) // 64)
+    for place, plane in enumerate(planes):
+        bits = (values >> np.uint64(first + place) & np.uint64(1)).astype(np.uint8)
+        assert np.array_equal(plane, twin.planes_pack(bits))
+    joined = kernels.planes_join(planes, size)
+    assert np.array_equal(joined, (values >> np.uint64(first % 64)) & np.uint64((1 << count) - 1))
+    assert np.array_equal(kernels.planes_join(~planes, size), joined ^ np.uint64((1 << count) - 1))
+
+
 @pytest.mark.parametrize(("planes", "size"), [(0, 5), (3, 0), (2, 64), (43, 1536), (5, 130_001)])
 def test_many_planes(native: Any, ring: Draw, planes: int, size: int) -> None:
     words = ring(64, planes, (size + 63) // 64)
@@ -105,3 +119,9 @@ def test_wrong_arguments(kernels: Any) -> None:
         kernels.planes_unpack(values, 64 * 10)
     with pytest.raises(ValueError, match="ceil"):
         kernels.planes_unpack(values.reshape(2, 5), 64 * 4)
+    for first, count in ((-1, 2), (0, -1), (60, 5), (0, 65)):
+        with pytest.raises(ValueError, match="first_bit"):
+            kernels.planes_split(values, first, count)
+    for planes in (values.reshape(2, 5), np.zeros((65, 2), dtype=np.uint64)):
+        with pytest.raises(ValueError, match="ceil"):
+            kernels.planes_join(planes, 65)

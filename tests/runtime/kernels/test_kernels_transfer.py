@@ -37,13 +37,16 @@ def test_transfers_match_the_twin(
     native: Any, ring: Draw, size: int, widths: tuple[int, ...], boolean: bool
 ) -> None:
     delta, q, t, corrections, wanted = correlated(ring, size)
-    values, tweak = ring(64, len(widths), size), 7 * KEY_OTS
-    message, shares = twin.transfer_send(q, delta, corrections, values, widths, tweak, boolean)
-    got = native.transfer_send(q, delta, corrections, values, widths, tweak, boolean)
-    assert np.array_equal(got[0], message)
-    assert np.array_equal(got[1], shares)
-    received = native.transfer_receive(t, wanted, message, widths, tweak, boolean)
-    assert np.array_equal(received, twin.transfer_receive(t, wanted, message, widths, tweak, boolean))
+    values, before, tweak = ring(64, len(widths), size), ring(64, len(widths), size), 7 * KEY_OTS
+    for negated in (None,) if boolean else (None, ring(64, words_of(size))):
+        arguments = q, delta, corrections, list(values), widths, tweak, boolean
+        shares, expected = before.copy(), before.copy()
+        message = twin.transfer_send(*arguments, list(expected), negated)
+        assert np.array_equal(native.transfer_send(*arguments, list(shares), negated), message)
+        assert np.array_equal(shares, expected)
+    native.transfer_receive(t, wanted, message, widths, tweak, boolean, list(shares))
+    twin.transfer_receive(t, wanted, message, widths, tweak, boolean, list(expected))
+    assert np.array_equal(shares, expected)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -70,8 +73,9 @@ def test_shares_make_the_products(kernels: Any, ring: Draw, wanted_bits: str, bo
         corrections, wanted = corrections ^ wanted ^ asked, asked
     values = ring(64, len(widths), size)
     values[:, :3] = np.array([0, 1, 2**64 - 1], dtype=np.uint64)
-    message, mine = kernels.transfer_send(q, delta, corrections, values, widths, 0, boolean)
-    theirs = kernels.transfer_receive(t, wanted, message, widths, 0, boolean)
+    mine, theirs = np.zeros_like(values), np.zeros_like(values)
+    message = kernels.transfer_send(q, delta, corrections, list(values), widths, 0, boolean, list(mine))
+    kernels.transfer_receive(t, wanted, message, widths, 0, boolean, list(theirs))
     bits = twin.planes_unpack(wanted[None], size)[0].astype(np.uint64)
     for column, width in enumerate(widths):
         mask = np.uint64((1 << width) - 1)
@@ -116,24 +120,30 @@ def test_columns_do_not_share_bits() -> None:
 
 def test_wrong_arguments_of_transfers(kernels: Any, ring: Draw) -> None:
     delta, q, t, corrections, wanted = correlated(ring, 100)
-    values, message = ring(13, 1, 100), np.zeros(163, dtype=np.uint8)
+    values, message, shares = [ring(13, 100)], np.zeros(163, dtype=np.uint8), [ring(13, 100)]
     send, receive = kernels.transfer_send, kernels.transfer_receive
     send_bits, receive_bits = kernels.transfer_send_bits, kernels.transfer_receive_bits
-    receive(t, wanted, message, (13,), 0, False)
+    receive(t, wanted, message, (13,), 0, False, shares)
     wrong_values: list[tuple[Any, ...]] = [
-        (send, q[:, :1].copy(), delta, corrections, values, (13,), 0, False),
-        (send, q, delta[:1].copy(), corrections, values, (13,), 0, False),
-        (send, q, delta, corrections[:1].copy(), values, (13,), 0, False),
-        (send, q, delta, corrections, values[:, 1:].copy(), (13,), 0, False),
-        (send, q, delta, corrections, values, (13, 13), 0, False),
-        (send, q, delta, corrections, values, (0,), 0, False),
-        (send, q, delta, corrections, values, (65,), 0, False),
-        (send, q, delta, corrections, values, (13,), 1, False),
-        (send, q, delta, corrections, values, (13,), -512, False),
-        (send, q, delta, corrections, values, (13,), 1 << 62, False),
-        (receive, t, wanted[:1].copy(), message, (13,), 0, False),
-        (receive, t, wanted, message[1:].copy(), (13,), 0, False),
-        (receive, t, wanted, message, (14,), 0, False),
+        (send, q[:, :1].copy(), delta, corrections, values, (13,), 0, False, shares),
+        (send, q, delta[:1].copy(), corrections, values, (13,), 0, False, shares),
+        (send, q, delta, corrections[:1].copy(), values, (13,), 0, False, shares),
+        (send, q, delta, corrections, [values[0][1:]], (13,), 0, False, shares),
+        (send, q, delta, corrections, values, (13, 13), 0, False, shares),
+        (send, q, delta, corrections, values, (0,), 0, False, shares),
+        (send, q, delta, corrections, values, (65,), 0, False, shares),
+        (send, q, delta, corrections, values, (13,), 1, False, shares),
+        (send, q, delta, corrections, values, (13,), -512, False, shares),
+        (send, q, delta, corrections, values, (13,), 1 << 62, False, shares),
+        (send, q, delta, corrections, values * 2, (13,), 0, False, shares),
+        (send, q, delta, corrections, values, (13,), 0, False, shares * 2),
+        (send, q, delta, corrections, values, (13,), 0, False, [shares[0][1:]]),
+        (send, q, delta, corrections, values, (13,), 0, False, shares, wanted[:1].copy()),
+        (send, q, delta, corrections, values, (13,), 0, True, shares, wanted),
+        (receive, t, wanted, message, (13,), 0, False, []),
+        (receive, t, wanted[:1].copy(), message, (13,), 0, False, shares),
+        (receive, t, wanted, message[1:].copy(), (13,), 0, False, shares),
+        (receive, t, wanted, message, (14,), 0, False, shares),
         (send_bits, q, delta, corrections, wanted[:1].copy(), 0),
         (receive_bits, t, wanted, wanted[:1].copy(), 0),
         (receive_bits, t, wanted, wanted, 3),
@@ -142,9 +152,19 @@ def test_wrong_arguments_of_transfers(kernels: Any, ring: Draw) -> None:
         with pytest.raises(ValueError, match=r"transfer|bits must be"):
             function(*arguments)
     wrong_types: list[tuple[Any, ...]] = [
-        (send, q.astype(np.int64), delta, corrections, values, (13,), 0, False),
-        (send, q, delta, corrections, values[:, ::2], (13,), 0, False),
-        (receive, t, wanted, message.astype(np.int8), (13,), 0, False),
+        (send, q.astype(np.int64), delta, corrections, values, (13,), 0, False, shares),
+        (
+            send,
+            q[:50].copy(),
+            delta,
+            corrections[:1].copy(),
+            [values[0][::2]],
+            (13,),
+            0,
+            False,
+            [shares[0][:50]],
+        ),
+        (receive, t, wanted, message.astype(np.int8), (13,), 0, False, shares),
         (send_bits, q, delta, corrections, wanted.astype(np.float64), 0),
         (receive_bits, t, wanted, wanted.view(np.uint8), 0),
     ]

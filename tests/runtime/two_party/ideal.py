@@ -109,22 +109,35 @@ def ideal_sum(one: U64, other: U64, bits: int, generator: np.random.Generator) -
 
 
 def _choose(one: Choose, other: Choose, generator: np.random.Generator) -> Pair:
-    stated = [(r.chooser, r.count, r.widths, r.boolean) for r in (one, other)]
+    stated = [(r.chooser, r.count, r.widths, r.boolean, r.into is None) for r in (one, other)]
     assert stated[0] == stated[1]
     chooser, holder = (one, other) if one.chooser == 0 else (other, one)
     assert chooser.bits is not None
     assert chooser.values is None
     assert holder.values is not None
     assert holder.bits is None
+    assert chooser.negated is None
     _check_words(chooser.bits, shape=(-(-one.count // 64),))
     _check_words(*(values.astype(np.uint64) for values in holder.values), shape=(one.count,))
     bits = elements_of(chooser.bits, one.count)
+    if holder.negated is not None:
+        bits *= np.uint64(1) - (elements_of(holder.negated, one.count) << np.uint64(1))
     pairs = []
     for values, width in zip(holder.values, one.widths, strict=True):
         assert 1 <= width <= 64
-        chosen = reduce(values.astype(np.uint64), width) * bits
+        chosen = reduce(values.astype(np.uint64) * bits, width)
         pairs.append(_shares(chosen, width, one.boolean, generator))
-    return [a for a, _ in pairs], [b for _, b in pairs]
+    return _added(one, [a for a, _ in pairs]), _added(other, [b for _, b in pairs])
+
+
+def _added(request: Choose, shares: list[U64]) -> list[U64]:
+    """Shares, or what they are added to."""
+    if request.into is None:
+        return shares
+    for column, share, width in zip(request.into, shares, request.widths, strict=True):
+        _check_words(column, shape=share.shape)
+        column[:] = reduce(column ^ share if request.boolean else column + share, width)
+    return list(request.into)
 
 
 def _check_words(*arrays: U64, shape: tuple[int, ...]) -> None:

@@ -59,9 +59,11 @@ class Ends:
 
     def choose(self, bits: U64, values: U64, widths: Sequence[int], boolean: bool = False) -> tuple[U64, U64]:
         asked = self.receiver.ask(bits, values.shape[1])
-        message, shares = self.sender.choose(asked.corrections, values, widths, boolean)
+        mine, theirs = np.zeros_like(values), np.zeros_like(values)
+        message = self.sender.choose(asked.corrections, list(values), widths, list(mine), boolean)
         self.sent = [self.sent[0] + message.nbytes, self.sent[1] + asked.corrections.nbytes]
-        return shares, asked.choose(message, widths, boolean)
+        asked.choose(message, widths, list(theirs), boolean)
+        return mine, theirs
 
     def bit_products(self, bits: U64, own: U64) -> tuple[U64, U64]:
         asked = self.receiver.ask(bits, 64 * len(bits))
@@ -190,7 +192,8 @@ def test_each_partys_share_and_message_are_uniform() -> None:
         bits, values = plane(count, bits_kind), np.full((1, count), 12345, dtype=np.uint64)
         parts = list(ends.choose(bits, values, (20,)))
         asked = ends.receiver.ask(bits, count)
-        parts.append(kernels.unpack(ends.sender.choose(asked.corrections, values, (20,))[0], count, 20)[None])
+        message = ends.sender.choose(asked.corrections, list(values), (20,), [np.empty_like(values[0])])
+        parts.append(kernels.unpack(message, count, 20)[None])
         index = np.full(count, 2, dtype=np.uint64)
         tables = np.full((4, count), 999, dtype=np.uint64)
         parts += [part[None] for part in ends.lookup(index, tables, 2, 20)]
@@ -210,11 +213,12 @@ def batch(channel: Channel, sender: TransferSender, receiver: TransferReceiver, 
     length = 2 * corrections_bytes(count)
     theirs = channel.exchange(np.concatenate([one.corrections for one in asked]), length)
     corrections = np.frombuffer(theirs, dtype=np.uint64).reshape(2, -1)
-    message, shares = sender.choose(corrections[0], values, widths)
+    shares, received = np.zeros_like(values), np.zeros_like(values)
+    message = sender.choose(corrections[0], list(values), widths, list(shares))
     plane_message, share = sender.bit_products(corrections[1], own)
     first, second = choose_bytes(count, widths), bits_bytes(len(bits))
     got = bytes(channel.exchange(message.tobytes() + plane_message.tobytes(), first + second))
-    received = asked[0].choose(np.frombuffer(got[:first], dtype=np.uint8), widths)
+    asked[0].choose(np.frombuffer(got[:first], dtype=np.uint8), widths, list(received))
     other = asked[1].bit_products(np.frombuffer(got[first:], dtype=np.uint64))
     return [bits, values, own, shares, share, received, other]
 

@@ -76,9 +76,9 @@ def test_declared_request_bytes_are_those_of_the_coefficients(sizes: Sizes) -> N
 
 @pytest.mark.parametrize("ring", [44, 48, 52])
 @pytest.mark.parametrize("right_bits", [16, 17])
-def test_a_bert_layers_product_takes_less_than_11_mb_with_keys(ring: int, right_bits: int) -> None:
+def test_a_bert_layers_product_takes_less_than_13_mb_with_keys(ring: int, right_bits: int) -> None:
     sizes: Sizes = ((1, 128, 768, 3072), right_bits, ring)
-    assert sum(matrix_product_bytes(*sizes)) + key_bytes([sizes]) < 11_000_000
+    assert sum(matrix_product_bytes(*sizes)) + key_bytes([sizes]) < 13_000_000
 
 
 def test_keys_grow_by_what_is_missing() -> None:
