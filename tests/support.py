@@ -63,8 +63,12 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
             raise result
     outputs = results[1].outputs  # type: ignore[union-attr]
     first, second = (channel.meter.counters for channel in channels)
-    phases = ("online", "setup", "preparation")
-    return SecureRun(outputs, *((first[phase], second[phase]) for phase in phases))
+    return SecureRun(
+        outputs,
+        (first["online"], second["online"]),
+        (first["setup"], second["setup"]),
+        (first["preparation"], second["preparation"]),
+    )
 
 
 def _dealt(program: Path) -> tuple[Session, Session]:

@@ -108,19 +108,16 @@ def test_fixtures_without_a_dealer(name: str, layout: str, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", CorrelationSource)
-@pytest.mark.parametrize("top_k", [1, 2])
-def test_the_digits_example(top_k: int, source: CorrelationSource, tmp_path: Path) -> None:
-    """Its held-out sample, with its own calibration inputs."""
+def test_the_digits_example_without_a_dealer(tmp_path: Path) -> None:
+    """Its held-out sample, with its own calibration inputs. `make demo` is the one with a dealer."""
     with np.load(DIGITS / "digits_moe_calibration.npz") as images, np.load(DIGITS / "sample.npz") as sample:
         calibration, inputs = dict(images), dict(sample)
-    model, folder = DIGITS / f"digits_moe_top{top_k}.onnx", tmp_path / "program"
-    request = Request(model, folder, samples=[calibration], correlations=source)
+    model, folder = DIGITS / "digits_moe_top2.onnx", tmp_path / "program"
+    request = Request(model, folder, samples=[calibration], correlations=CorrelationSource.TWO_PARTY)
     assert_right(compile_model(request, lambda line: None), folder, [inputs], 0.01)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", CorrelationSource)
 @pytest.mark.parametrize(
     "form",
     [
@@ -132,14 +129,14 @@ def test_the_digits_example(top_k: int, source: CorrelationSource, tmp_path: Pat
         "slots by one-hot products, legacy 13",
     ],
 )
-def test_written_forms(form: str, source: CorrelationSource, tmp_path: Path) -> None:
+def test_written_forms(form: str, tmp_path: Path) -> None:
     """4 to 9 experts, 1 to 8 for a token, with capacities of the model's own."""
     mixtures = pytest.importorskip("tests.compiler.mixtures")
     from tests.compiler.test_mixtures import FORMS
 
     mixture, (exporter, opset), _ = FORMS[form]
     model = mixtures.write(tmp_path, mixture, exporter, opset)
-    check(model, tmp_path / "program", "chosen", 2, 0.01, source)
+    check(model, tmp_path / "program", "chosen", 2, 0.01)
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def select(
         plane = plane_of(own, 0)
         parts = [part for index in members for part in layouts[index].split(columns[index])]
         sizes = [widths[index] for index in members for _ in range(layouts[index].count)]
-        results[shape] = [part * own for part in parts]
+        results[shape] = [(part * own.reshape(part.shape)).reshape(-1) for part in parts]
         for chooser in (0, 1):
             if chooser == 1 and unit and shape == bit.shape:
                 parts.append(np.ones_like(own))
@@ -121,10 +121,10 @@ class _Layout:
     def of(cls, bit: Shape, column: Shape) -> _Layout:
         return cls(bit, column)
 
-    def split(self, column: U64) -> U64:
-        """[count, bits]: the elements that each bit serves, one after another."""
+    def split(self, column: U64) -> Sequence[U64]:
+        """`count` arrays: the elements that each bit serves, one after another."""
         if not self._served:
-            return _flat(column, self.shape)[None]
+            return [np.broadcast_to(column, self.shape)]  # may be repeated, and is not copied
         moved = np.moveaxis(np.broadcast_to(column, self.shape), self._served, range(len(self._served)))
         return np.ascontiguousarray(moved).reshape(self.count, -1)
 

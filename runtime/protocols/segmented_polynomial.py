@@ -97,7 +97,7 @@ class SegmentedPolynomial(ProtocolClass):
         planes = [maker.planes(operation, i) if i in needed else none for i in range(2)]
         openings = make_openings(polynomial, (parts[0], parts[-1]), planes)
         atoms = yield from make_polynomial(polynomial, openings, rho, maker.index)
-        return polynomial.collect(lambda variant, row: atoms[variant][row])
+        return polynomial.collect(lambda variant, row: atoms[variant].pop(row))  # frees it on the way
 
     @classmethod
     def run(cls, operation: Operation, party: Party, operands: list[RuntimeValue]) -> Step:

@@ -31,10 +31,10 @@ class Choose:
     the bits: one transfer a bit, whatever the columns are.
 
     `bits`: the chooser's `count` bits as a plane, uint64[ceil(count / 64)]; None at the other party.
-    `values`: the other's columns, uint64[count] each (uint8 where they are bits); None at the chooser.
-    `widths`: bits of each column.
-    Values that the plane `negated` names are taken negative. Answered with a list of shares, uint64[count] a
-    column, mod 2^width or, if `boolean`, by xor: new ones, or `into` after they were added to it.
+    `values`: the other's columns, uint64 (uint8 where they are bits) of `count` elements in any shape; None
+    at the chooser. Those that the plane `negated` names are taken negative. `widths`: bits of each column.
+    Answered with a list of shares, uint64[count] a column, mod 2^width or, if `boolean`, by xor: new arrays,
+    or those of `into`, to which they are added.
     """
 
     chooser: int

@@ -60,9 +60,16 @@ def part_of(transfer: Transfer, start: int, stop: int) -> Transfer:
     if isinstance(transfer, Crossed):
         return Crossed(transfer.chooser, transfer.own[words])
     bits = None if transfer.bits is None else transfer.bits[words]
-    values = None if transfer.values is None else tuple(v[start:stop] for v in transfer.values)
+    values = None if transfer.values is None else tuple(_elements(v, start, stop) for v in transfer.values)
     negated = None if transfer.negated is None else transfer.negated[words]
     return replace(transfer, count=stop - start, bits=bits, values=values, negated=negated)
+
+
+def _elements(values: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Of an array of any shape."""
+    if values.flags.c_contiguous:
+        return values.reshape(-1)[start:stop]
+    return np.asarray(values.flat[start:stop])
 
 
 def new_shares(transfer: Transfer) -> list[U64]:

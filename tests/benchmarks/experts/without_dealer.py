@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -129,7 +130,7 @@ def error(point: Point, material: Material, folder: Path) -> float:
 def read(path: Path) -> dict[Point, Run]:
     runs = []
     for entry in kept.read(path):
-        fields = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in entry.items()}
         fields["point"], fields["conditions"] = Point(**entry["point"]), Conditions(**entry["conditions"])
         fields["seconds"] = {name: tuple(pair) for name, pair in entry["seconds"].items()}
         runs.append(Run(**fields))

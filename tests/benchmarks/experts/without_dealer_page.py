@@ -81,7 +81,9 @@ def _pair(sent: tuple[int, int]) -> str:
 
 def _beside(costs: Costs) -> str:
     """Published GB, and predicted GB of one layer."""
-    rows = [(f"{name}, published, GB", *row, f"{row[-1] / row[0]:.2f}x") for name, row in SECMOE.items()]
+    rows: list[tuple[object, ...]] = [
+        (f"{name}, published, GB", *row, f"{row[-1] / row[0]:.2f}x") for name, row in SECMOE.items()
+    ]
     for layout in LAYOUTS:
         curve = {
             p.experts: c

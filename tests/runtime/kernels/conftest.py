@@ -22,7 +22,7 @@ def kernels(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def natives() -> dict[str, Any]:
-    """Every native level by name, in one test: where what they are compared with takes longer than they do."""
+    """Every native level by name, in one test: where what they are compared with takes longer than they."""
     return available()
 
 

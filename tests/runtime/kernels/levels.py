@@ -44,15 +44,6 @@ def load_native(level: str, threads: int = 3) -> Any:
     return module
 
 
-def available() -> dict[str, Any]:
-    """Every level of this processor, by name."""
-    found = {}
-    for level in LEVELS:
-        with contextlib.suppress(ImportError):
-            found[level] = load_native(level)
-    return found
-
-
 def load_or_skip(level: str) -> Any:
     try:
         return load_native(level)
@@ -60,3 +51,13 @@ def load_or_skip(level: str) -> Any:
         if "not available here" not in str(error):
             raise
         pytest.skip(str(error))
+
+
+@lru_cache
+def available() -> dict[str, Any]:
+    """Every level of this processor, by name."""
+    found = {}
+    for level in LEVELS:
+        with contextlib.suppress(pytest.skip.Exception):
+            found[level] = load_or_skip(level)
+    return found

@@ -44,20 +44,21 @@ def test_children_are_the_key_stream(kernels: Any, ring: Draw, count: int) -> No
 
 @pytest.mark.parametrize(
     ("bits", "words"),
-    [(2, 3), (3, 128), (4, 0), (4, 1), (4, 131), (5, 9), (5, 127), (6, 10), (7, 2), (8, 33)],
+    [(2, 3), (3, 128), (4, 0), (4, 1), (4, 131), (5, 9), (5, 127), (6, 10), (8, 33)],
 )
-def test_both_parts_match_the_twin(native: Any, ring: Draw, bits: int, words: int) -> None:
+def test_both_parts_match_the_twin(natives: dict[str, Any], ring: Draw, bits: int, words: int) -> None:
     seeds, chunk = ring(64, leaves(bits), 2), 3
     delta = np.array(DELTAS["random"], dtype=np.uint64)
     expected = twin.softspoken_receive(seeds, bits, chunk, words)
-    for got, part in zip(native.softspoken_receive(seeds, bits, chunk, words), expected, strict=True):
-        assert np.array_equal(got, part)
-    sent = native.softspoken_send(seeds, bits, delta, expected[1], chunk)
-    assert np.array_equal(sent, twin.softspoken_send(seeds, bits, delta, expected[1], chunk))
+    expected_sent = twin.softspoken_send(seeds, bits, delta, expected[1], chunk)
+    for level, native in natives.items():
+        for got, part in zip(native.softspoken_receive(seeds, bits, chunk, words), expected, strict=True):
+            assert np.array_equal(got, part), level
+        sent = native.softspoken_send(seeds, bits, delta, expected[1], chunk)
+        assert np.array_equal(sent, expected_sent), level
 
 
-@pytest.mark.parametrize("delta_name", DELTAS)
-@pytest.mark.parametrize("bits", [2, 5, 8])
+@pytest.mark.parametrize(("bits", "delta_name"), [(2, "ones"), (4, "random"), (5, "random"), (5, "ones")])
 def test_the_correlation_holds(kernels: Any, ring: Draw, bits: int, delta_name: str) -> None:
     seeds, delta = ring(64, leaves(bits), 2), np.array(DELTAS[delta_name], dtype=np.uint64)
     choices, corrections, received = kernels.softspoken_receive(seeds, bits, 11, 5)

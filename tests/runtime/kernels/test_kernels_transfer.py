@@ -31,36 +31,42 @@ def plane(bits: U64) -> U64:
 
 
 @pytest.mark.parametrize("boolean", [False, True])
-@pytest.mark.parametrize("widths", WIDTHS)
 @pytest.mark.parametrize("size", SIZES)
-def test_transfers_match_the_twin(
-    native: Any, ring: Draw, size: int, widths: tuple[int, ...], boolean: bool
-) -> None:
+def test_transfers_match_the_twin(natives: dict[str, Any], ring: Draw, size: int, boolean: bool) -> None:
     delta, q, t, corrections, wanted = correlated(ring, size)
-    values, before, tweak = ring(64, len(widths), size), ring(64, len(widths), size), 7 * KEY_OTS
-    for negated in (None,) if boolean else (None, ring(64, words_of(size))):
-        arguments = q, delta, corrections, list(values), widths, tweak, boolean
-        shares, expected = before.copy(), before.copy()
-        message = twin.transfer_send(*arguments, list(expected), negated)
-        assert np.array_equal(native.transfer_send(*arguments, list(shares), negated), message)
-        assert np.array_equal(shares, expected)
-    native.transfer_receive(t, wanted, message, widths, tweak, boolean, list(shares))
-    twin.transfer_receive(t, wanted, message, widths, tweak, boolean, list(expected))
-    assert np.array_equal(shares, expected)
+    for widths in WIDTHS:
+        values, before, tweak = ring(64, len(widths), size), ring(64, len(widths), size), 7 * KEY_OTS
+        for negated in (None,) if boolean else (None, ring(64, words_of(size))):
+            arguments = q, delta, corrections, list(values), widths, tweak, boolean
+            sent = before.copy()
+            message = twin.transfer_send(*arguments, list(sent), negated)
+            for level, native in natives.items():
+                shares = before.copy()
+                got = native.transfer_send(*arguments, list(shares), negated)
+                assert np.array_equal(got, message), (level, widths)
+                assert np.array_equal(shares, sent), (level, widths)
+        received = before.copy()
+        twin.transfer_receive(t, wanted, message, widths, tweak, boolean, list(received))
+        for level, native in natives.items():
+            shares = before.copy()
+            native.transfer_receive(t, wanted, message, widths, tweak, boolean, list(shares))
+            assert np.array_equal(shares, received), (level, widths)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_bit_transfers_match_the_twin(native: Any, ring: Draw, size: int) -> None:
+def test_bit_transfers_match_the_twin(natives: dict[str, Any], ring: Draw, size: int) -> None:
     delta, q, t, corrections, wanted = correlated(ring, size)
     bits, tweak = ring(64, words_of(size)), 2**40
     message, share = twin.transfer_send_bits(q, delta, corrections, bits, tweak)
-    got = native.transfer_send_bits(q, delta, corrections, bits, tweak)
-    assert np.array_equal(got[0], message)
-    assert np.array_equal(got[1], share)
+    for level, native in natives.items():
+        got = native.transfer_send_bits(q, delta, corrections, bits, tweak)
+        assert np.array_equal(got[0], message), level
+        assert np.array_equal(got[1], share), level
     dirty = message | np.uint64(1 << 63)  # bits after the last element mean nothing
     for sent in (message, dirty):
-        received = native.transfer_receive_bits(t, wanted, sent, tweak)
-        assert np.array_equal(received, twin.transfer_receive_bits(t, wanted, sent, tweak))
+        expected = twin.transfer_receive_bits(t, wanted, sent, tweak)
+        for level, native in natives.items():
+            assert np.array_equal(native.transfer_receive_bits(t, wanted, sent, tweak), expected), level
 
 
 @pytest.mark.parametrize("boolean", [False, True])

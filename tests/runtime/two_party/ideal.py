@@ -12,7 +12,7 @@ import numpy as np
 
 from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64, mask, reduce, to_ring
-from mpcc.runtime.two_party.engine.circuits import elements_of, plane_of, together
+from mpcc.runtime.two_party.engine.circuits import elements_of, together
 from mpcc.runtime.two_party.engine.requests import (
     BitProducts,
     Choose,
@@ -102,12 +102,6 @@ def answer(one: Request, other: Request, generator: np.random.Generator) -> Pair
     )
 
 
-def ideal_sum(one: U64, other: U64, bits: int, generator: np.random.Generator) -> tuple[U64, U64]:
-    """The bits of the sum of two parties' addends, as `sum_bits` shares them."""
-    planes = np.stack([plane_of(one + other, bit) for bit in range(bits)])
-    return _shares(planes, 64, True, generator)
-
-
 def _choose(one: Choose, other: Choose, generator: np.random.Generator) -> Pair:
     stated = [(r.chooser, r.count, r.widths, r.boolean, r.into is None) for r in (one, other)]
     assert stated[0] == stated[1]
@@ -118,14 +112,15 @@ def _choose(one: Choose, other: Choose, generator: np.random.Generator) -> Pair:
     assert holder.bits is None
     assert chooser.negated is None
     _check_words(chooser.bits, shape=(-(-one.count // 64),))
-    _check_words(*(values.astype(np.uint64) for values in holder.values), shape=(one.count,))
+    columns = [values.astype(np.uint64).reshape(-1) for values in holder.values]
+    _check_words(*columns, shape=(one.count,))
     bits = elements_of(chooser.bits, one.count)
     if holder.negated is not None:
         bits *= np.uint64(1) - (elements_of(holder.negated, one.count) << np.uint64(1))
     pairs = []
-    for values, width in zip(holder.values, one.widths, strict=True):
+    for values, width in zip(columns, one.widths, strict=True):
         assert 1 <= width <= 64
-        chosen = reduce(values.astype(np.uint64) * bits, width)
+        chosen = reduce(values * bits, width)
         pairs.append(_shares(chosen, width, one.boolean, generator))
     return _added(one, [a for a, _ in pairs]), _added(other, [b for _, b in pairs])
 

@@ -12,6 +12,8 @@ from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.slots import Slot
 from mpcc.runtime.dealing.corrections import Dealing
 from mpcc.runtime.interpreter import Interpreter
+from mpcc.runtime.protocols import protocols
+from mpcc.runtime.protocols.base import ProtocolClass
 from mpcc.runtime.protocols.exponential import Scales
 from mpcc.runtime.protocols.linear import weight_pieces
 from mpcc.runtime.ring import F64, I64, U64, signed, to_ring
@@ -29,6 +31,13 @@ Seeds = tuple[bytes, bytes]
 Runners = Callable[[Callable[[Any], list[bytes]]], tuple[list[bytes], list[bytes]]]
 """Runs a function of each party's runner, at the same time."""
 
+
+KINDS = sorted(
+    kind
+    for kind, protocol in protocols.items()
+    if protocol.make.__func__ is not ProtocolClass.make.__func__  # type: ignore[attr-defined]
+)
+"""Those that the parties make something of."""
 
 NUMBERS = range(12)
 
@@ -116,15 +125,6 @@ def made(kind: str, number: int, values: int = 1000) -> Made:
     """A generated case of a kind."""
     case = CASES[kind](seeded(number, number + values))
     return Made(Prepared(case.program), case.arrays)
-
-
-def _kinds() -> list[str]:
-    operations = [o for kind in CASES for n in NUMBERS for o in made(kind, n).prepared.operations]
-    return sorted({operation.kind for operation in operations if derived(operation)})
-
-
-KINDS = _kinds()
-"""Those with derived slots, in any case."""
 
 
 def tolerance(operation: Operation, dealt: U64) -> F64:

@@ -11,26 +11,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
-from mpcc.runtime.protocols import protocols
-from mpcc.runtime.protocols.base import ProtocolClass
+from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.two_party import schedule
 from mpcc.runtime.two_party.schedule import derived
 from tests.runtime.protocols import cases_local, cases_protocols  # noqa: F401
-from tests.runtime.protocols.cases import CASES
-from tests.runtime.protocols.choices import seeded
+from tests.runtime.protocols.cases import CASES, Setting
+from tests.runtime.protocols.choices import Choices, choices, seeded
 from tests.runtime.protocols.harness import Prepared, seed_pair
 from tests.runtime.protocols.uniformity import GROUP_BITS, assert_independent
 from tests.runtime.two_party.ideal import IdealRunner, ideal_runners
 from tests.runtime.two_party.sessions import KINDS, NUMBERS, Made, large_programs, made, slots_of, unpacked
 
+pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")  # NumPy's, of scalars that wrap
 SESSIONS = 3
 BLOCK = 1024  # elements of one kind lie so many, or a multiple, one after another
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_with_derived_slots_is_made(kind: str) -> None:
-    assert protocols[kind].make.__func__ is not ProtocolClass.make.__func__  # type: ignore[attr-defined]
+def test_every_kind_with_derived_slots_is_made() -> None:
+    operations = [
+        o for kind in CASES for number in NUMBERS[:3] for o in made(kind, number).prepared.operations
+    ]
+    assert sorted({operation.kind for operation in operations if derived(operation)}) == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -38,6 +41,25 @@ def test_parts_combine_to_what_a_dealer_derives(kind: str) -> None:
     for number in NUMBERS:
         m, seeds = made(kind, number), seed_pair(number)
         m.assert_dealt(m.pieces(seeds), seeds)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(c=choices())
+def test_generated_parts_combine_to_what_a_dealer_derives(kind: str, c: Choices) -> None:
+    case = CASES[kind](c)
+    m, seeds = Made(Prepared(case.program), case.arrays), seed_pair(int(c.values.integers(2**40)))
+    m.assert_dealt(m.pieces(seeds), seeds)
+
+
+def test_a_weight_beyond_its_stated_bound_is_refused() -> None:
+    s = Setting(seeded(0, 0))
+    served = s.emit("serve", s.share(np.zeros((2, 3), dtype=np.int64)), bits=40)
+    weight = s.source("weight", np.full((3, 2), -(1 << 20)))
+    case = s.end(s.emit("linear", served, weight, weight_bits=20), to="public")
+    with pytest.raises(MpccError, match="20 bits and more") as refused:
+        Made(Prepared(case.program), case.arrays).pieces(seed_pair(0))
+    assert refused.value.code == "MPC-R046"
 
 
 @pytest.mark.parametrize("kind", KINDS)

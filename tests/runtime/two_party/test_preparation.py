@@ -151,6 +151,7 @@ def test_a_party_that_fails(tmp_path: Path, party: int, fault: str, own: str, ot
     assert codes(pair.run(False, False)) == tuple(ends)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("party", [0, 1])
 @pytest.mark.parametrize("bytes_", [0, 20, *range(100, 600, 50)])
 def test_a_connection_that_is_lost(pair: Pair, party: int, bytes_: int) -> None:

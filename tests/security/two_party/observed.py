@@ -8,7 +8,7 @@ import hashlib
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -177,24 +177,19 @@ def _with_domains(original: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def observing() -> Iterator[Observer]:
     observer = Observer()
-    patches = [
-        mock.patch.object(StreamChannel, "exchange", observer.exchange(StreamChannel.exchange)),
-        mock.patch.object(StreamChannel, "receive", observer.receive(StreamChannel.receive)),
-        mock.patch.object(encryption, "receive_residues", observer.residues(encryption.receive_residues)),
-        mock.patch.object(
-            matrix_product, "receive_residues", observer.residues(matrix_product.receive_residues)
-        ),
-        mock.patch.object(encryption, "_receive", observer.words(encryption._receive)),
-        mock.patch.object(Packing, "unpack", observer.unpack(Packing.unpack)),
-        mock.patch.object(_Scheme, "__init__", _with_domains(_Scheme.__init__)),
+    wrapped: list[tuple[Any, str, Callable[..., Any]]] = [
+        (StreamChannel, "exchange", observer.exchange),
+        (StreamChannel, "receive", observer.receive),
+        (encryption, "receive_residues", observer.residues),
+        (matrix_product, "receive_residues", observer.residues),
+        (encryption, "_receive", observer.words),
+        (Packing, "unpack", observer.unpack),
+        (_Scheme, "__init__", _with_domains),
     ]
-    for patch in patches:
-        patch.start()
-    try:
+    with ExitStack() as stack:
+        for owner, name, wrap in wrapped:
+            stack.enter_context(mock.patch.object(owner, name, wrap(getattr(owner, name))))
         yield observer
-    finally:
-        for patch in patches:
-            patch.stop()
 
 
 Views = tuple[list[Received], list[Received]]

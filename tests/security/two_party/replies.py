@@ -7,6 +7,8 @@ that, for the guess that is right. What is left must be as if the guess said not
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -80,7 +82,7 @@ def slot_replies(parameters: SlotParameters, u: I64, v: I64) -> Replies:
         centre = math.prod(int(prime) for prime in p) // 2
         offset = np.array([centre % int(prime) for prime in p], dtype=np.uint64)[:, None]
         whole = _whole(add(left, np.broadcast_to(offset, left.shape).copy(), p), p) - centre
-        return whole.astype(np.float64) / 2.0**parameters.flood_bits
+        return np.asarray(whole.astype(np.float64) / 2.0**parameters.flood_bits)
 
     products = kernels.residues((u * v).sum(axis=1), p[:count])
     masks = subtract(np.zeros_like(share), share, p[:count])
@@ -116,14 +118,15 @@ def matrix_replies(sizes: Sizes, right: np.ndarray, count: int) -> Replies:
     with (
         mock.patch.object(matrix_product, "reply", keep_packed),
         mock.patch.object(encryption, "_receive_pair", keep_pair),
-        mock.patch.object(encryption, "WORD_RING", 0),
-        mock.patch.object(layout, "WORD_RING", 0),
+        _whole_replies(),
     ):
         shares, _ = parties.products([sizes] * count, [left] * count, [right] * count)
     secret = parties.rlwe[1]._secret
     assert secret is not None
-    p, q = moduli(REPLY_PRIMES), modulus(REPLY_PRIMES)
-    c1, known, phase = [], [], []
+    p, q, flood_bits = moduli(REPLY_PRIMES), modulus(REPLY_PRIMES), chosen.noise.flood_bits
+    c1: list[U64] = []
+    known: list[F64] = []
+    phase: list[F64] = []
     for number, ((first, second), (guess0, guess1)) in enumerate(zip(pairs, packed, strict=True)):
         product, in_product = divmod(number, chosen.replies)
         places, indices = chosen.received(in_product)
@@ -134,16 +137,27 @@ def matrix_replies(sizes: Sizes, right: np.ndarray, count: int) -> Replies:
         guessed = np.array(phases(guess0, guess1, secret), dtype=object)[places]
         encoded = np.array([(2 * q * int(mask) + (1 << ring)) >> (ring + 1) for mask in masks], dtype=object)
         for kept, found in ((known, seen - encoded), (phase, seen - guessed - encoded)):
-            kept.append(((found + q // 2) % q - q // 2).astype(np.float64))
+            centred = (found + q // 2) % q - q // 2
+            kept.append((centred + (1 << flood_bits - 1)).astype(np.float64))  # `reply` centres floods
         c1.append(subtract(second, guess1, p))
-    width = 2.0**chosen.noise.flood_bits
     return Replies(
         np.stack(c1),
         tuple(map(int, p)),
-        np.concatenate(known) / width + 0.5,
-        np.concatenate(phase) / width + 0.5,
+        np.concatenate(known) / 2.0**flood_bits,
+        np.concatenate(phase) / 2.0**flood_bits,
         [Numbers(-share.reshape(-1) & np.uint64((1 << ring) - 1), 1 << ring) for share in shares],
     )
+
+
+@contextmanager
+def _whole_replies() -> Iterator[None]:
+    """Replies travel modulo both primes. Layouts remember how long theirs are."""
+    with mock.patch.object(encryption, "WORD_RING", 0), mock.patch.object(layout, "WORD_RING", 0):
+        layout.layout.cache_clear()
+        try:
+            yield
+        finally:
+            layout.layout.cache_clear()
 
 
 def _times(x: U64, secret: U64, tables: NttTables) -> U64:

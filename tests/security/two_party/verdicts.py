@@ -58,14 +58,16 @@ def of_sessions(sessions: Sequence[Received]) -> dict[str, float]:
 
 
 def likeness(one: F64, other: F64) -> dict[str, float]:
-    """That two samples of one size, of the same distribution on [0, 1), are alike."""
+    """That two samples of one size, of the same distribution, are alike."""
     count, both = len(one), np.concatenate([one, other])
-    squares, tails = (both - both.mean()) ** 2, np.stack([both < TAIL, both >= 1 - TAIL], axis=1)
-    values = {"mean": [_normal(both, count)], "variance": [_normal(squares, count)]}
-    values["tails"] = [_normal(tail.astype(np.float64), count) for tail in tails.T]
-    found = {name: corrected(np.array(p_values)) for name, p_values in values.items()}
-    scaled = [np.floor(np.clip(part, 0, 1) * 2.0**62).astype(np.uint64)[:, None] for part in (one, other)]
-    return found | {"smirnov": smirnov(*scaled)}
+    low, high = np.quantile(both, (TAIL, 1 - TAIL))
+    values = {"mean": [both], "variance": [(both - both.mean()) ** 2], "tails": [both < low, both > high]}
+    found = {
+        name: corrected(np.array([_normal(part.astype(np.float64), count) for part in parts]))
+        for name, parts in values.items()
+    }
+    ranks = np.unique(both, return_inverse=True)[1].astype(np.uint64)[:, None]
+    return found | {"smirnov": smirnov(ranks[:count], ranks[count:])}
 
 
 def _normal(values: F64, count: int) -> float:

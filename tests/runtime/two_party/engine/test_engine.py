@@ -100,19 +100,46 @@ def test_products_of_bits(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
             assert np.array_equal(combined, column * elements_of(bits, n))
 
 
-@pytest.mark.parametrize("sizes", [(5, 40), (40, 5), (30, 30), (64, 64), (1, 1)])
-@pytest.mark.parametrize("count", [0, 1, 200])
-@pytest.mark.parametrize("ring", [1, 37, 64])
-def test_products_of_numbers(sizes: tuple[int, int], count: int, ring: int) -> None:
-    own = uniform(3, count, bits=sizes[0]), uniform(3, count, bits=sizes[1])
+@pytest.mark.parametrize("piece", [64, 1 << 16])
+def test_products_that_are_added_up(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of values with signs, one of them repeated, over two requests into the same arrays."""
+    monkeypatch.setattr(transfers, "PIECE_OTS", piece)
+    count, widths = 300, (20, 64)
+    bits, negated = uniform(5), uniform(5)
+    values = uniform(count), np.broadcast_to(uniform(1, 100), (3, 100))
+    before = uniform(2, 2, count)
+    into = before.copy()
 
     def ask(party: int) -> list[list[Request]]:
-        return [[Multiply(own[party][0], sizes, ring), InnerProduct(own[party], sizes, ring)]]
+        own = tuple(into[party])
+        if party == 1:
+            return [[Choose(1, count, widths, bits, None, into=own)] * 2]
+        return [[Choose(1, count, widths, None, values, negated=negated, into=own)] * 2]
+
+    first, _, _ = answers(ask)
+    assert all(np.shares_memory(one, into[0]) for shares in first for one in shares)
+    chosen, signs = (elements_of(plane, count) for plane in (bits, negated))
+    for column, (value, width) in enumerate(zip(values, widths, strict=True)):
+        product = value.reshape(-1) * chosen * (np.uint64(1) - (signs << np.uint64(1)))
+        total = before[0, column] + before[1, column] + np.uint64(2) * product
+        assert np.array_equal(reduce(into[0, column] + into[1, column], width), reduce(total, width))
+
+
+@pytest.mark.parametrize("sizes", [(5, 40), (40, 5), (30, 30), (64, 64), (1, 1)])
+def test_products_of_numbers(sizes: tuple[int, int]) -> None:
+    asked = [(count, ring) for count in (0, 1, 200) for ring in (1, 37, 64)]
+    factors = [(uniform(3, n, bits=sizes[0]), uniform(3, n, bits=sizes[1])) for n, _ in asked]
+
+    def ask(party: int) -> list[list[Request]]:
+        return [
+            [Multiply(own[party][0], sizes, ring), InnerProduct(own[party], sizes, ring)]
+            for own, (_, ring) in zip(factors, asked, strict=True)
+        ]
 
     first, second, _ = answers(ask)
-    products = own[0] * own[1]
-    assert np.array_equal(reduce(first[0] + second[0], ring), reduce(products[0], ring))
-    assert np.array_equal(reduce(first[1] + second[1], ring), reduce(products.sum(axis=0), ring))
+    for i, ((x, y), (_, ring)) in enumerate(zip(factors, asked, strict=True)):
+        for place, expected in ((2 * i, (x * y)[0]), (2 * i + 1, (x * y).sum(axis=0))):
+            assert np.array_equal(reduce(first[place] + second[place], ring), reduce(expected, ring))
 
 
 def test_shares_are_random() -> None:

@@ -40,24 +40,29 @@ def check_correlation(delta: U64, sent: U64, choices: U64, received: U64) -> NDA
     return bits
 
 
-class DealtSender:
-    """A base extension's sender whose OTs come from a generator that both ends have."""
+class DealtOts:
+    """Both ends' correlated OTs from one seed, without a message."""
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
-        self.delta: U64 = self._generator.integers(0, 1 << 64, 2, dtype=np.uint64)
+        self.delta: U64 = self._words(2)
         self.asked: list[int] = []
 
-    def extend(self, channel: Channel, count: int) -> U64:
-        return self._draw(count)[0]
+    def _words(self, *shape: int) -> U64:
+        return self._generator.integers(0, 1 << 64, shape, dtype=np.uint64)
 
-    def _draw(self, count: int) -> tuple[U64, NDArray[np.uint8]]:
+    def next(self, count: int) -> tuple[U64, U64, U64]:
+        """q, choices, t."""
         self.asked.append(count)
-        sent = self._generator.integers(0, 1 << 64, (count, 2), dtype=np.uint64)
-        return sent, self._generator.integers(0, 2, count, dtype=np.uint8)
+        q, bits = self._words(count, 2), self._generator.integers(0, 2, count, dtype=np.uint8)
+        return q, kernels.planes_pack(bits), q ^ bits[:, None] * self.delta
 
 
-class DealtReceiver(DealtSender):
-    def extend(self, channel: Channel, count: int) -> tuple[U64, U64]:  # type: ignore[override]
-        sent, bits = self._draw(count)
-        return kernels.planes_pack(bits), sent ^ bits[:, None] * self.delta
+class DealtSender(DealtOts):
+    def extend(self, channel: Channel, count: int) -> U64:
+        return self.next(count)[0]
+
+
+class DealtReceiver(DealtOts):
+    def extend(self, channel: Channel, count: int) -> tuple[U64, U64]:
+        return self.next(count)[1:]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from mpcc.runtime import kernels
@@ -11,16 +9,7 @@ from mpcc.runtime.ring import U64
 from mpcc.runtime.two_party.rlwe.keys import SecretKey
 from mpcc.runtime.two_party.rlwe.parameters import moduli, modulus, prefix, tables
 from mpcc.runtime.two_party.rlwe.polynomials import add, times
-
-
-def integers(residues: U64) -> list[int]:
-    """Of residues[P, n] modulo the first P primes: 0 .. q - 1."""
-    primes = [int(p) for p in moduli(len(residues))]
-    q = math.prod(primes)
-    total = np.zeros(residues.shape[1], dtype=object)
-    for p, residue in zip(primes, residues, strict=True):
-        total += residue.astype(object) * (q // p * pow(q // p, -1, p))
-    return [int(each) % q for each in total]
+from tests.runtime.kernels.integers import to_integers
 
 
 def phases(c0: U64, c1: U64, secret: SecretKey) -> list[int]:
@@ -30,7 +19,8 @@ def phases(c0: U64, c1: U64, secret: SecretKey) -> list[int]:
     kernels.ntt_forward(transformed, tables(prefix(primes)))
     turned = times(transformed, secret.transformed(prefix(primes)), moduli(primes))
     kernels.ntt_inverse(turned, tables(prefix(primes)))
-    return [centred(each, modulus(primes)) for each in integers(add(c0, turned[0], moduli(primes)))]
+    phase = add(c0, turned[0], moduli(primes))
+    return [centred(each, modulus(primes)) for each in to_integers(phase, moduli(primes))]
 
 
 def centred(number: int, modulus: int) -> int:

@@ -49,11 +49,6 @@ class Seal:
         body = _words(self.context.first_parms_id()) + sizes + self._array(data)
         return self._load(self.api.Ciphertext(), body)
 
-    def plaintext(self, coefficients: U64) -> Any:
-        """Of uint64[N] below the plaintext modulus."""
-        terms = [f"{int(c):X}x^{i}" for i, c in enumerate(coefficients) if c and i]
-        return self.api.Plaintext(" + ".join([*reversed(terms), f"{int(coefficients[0]):X}"]))
-
     def decrypt(self, key: Any, ciphertext: Any) -> U64:
         """uint64[N]."""
         plain = self.api.Plaintext()
@@ -64,11 +59,6 @@ class Seal:
         out = np.zeros(self.degree, dtype=np.uint64)
         out[: plain.coeff_count()] = [plain[i] for i in range(plain.coeff_count())]
         return out
-
-    def noise_budget(self, key: Any, ciphertext: Any) -> int:
-        """Bits between the error and what decrypts."""
-        budget: int = self.api.Decryptor(self.context, key).invariant_noise_budget(ciphertext)
-        return budget
 
     def _order(self, p: int) -> I64:
         """Where SEAL's transform, with the least 2N-th root r of one, has what ours has with the root psi: r

@@ -35,6 +35,7 @@ def test_products_are_exact(sizes: Sizes) -> None:
     check((first, second), left, right, sizes[2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ring", [8, 44, 54, 55, 64])
 @pytest.mark.parametrize("right_bits", [1, 17, 64])
 def test_extreme_values(ring: int, right_bits: int) -> None:
@@ -47,6 +48,7 @@ def test_extreme_values(ring: int, right_bits: int) -> None:
     check((first, second), left, right, ring)
 
 
+@pytest.mark.slow
 def test_many_products_are_packed_to_several_replies() -> None:
     sizes: Sizes = ((1, 64, 150, 140), 17, 50)
     chosen = layout(*sizes)

@@ -13,7 +13,8 @@ from mpcc.runtime.two_party.ot.transfer import TransferReceiver, TransferSender
 from mpcc.runtime.two_party.rlwe import ole
 from mpcc.runtime.two_party.rlwe.ole import Elementwise, terms_of
 from mpcc.runtime.two_party.rlwe.ole_parameters import slot_parameters
-from tests.runtime.two_party.engines import DealtReceiver, DealtSender, both_parties
+from tests.runtime.two_party.engines import both_parties
+from tests.runtime.two_party.ot.ends import DealtReceiver, DealtSender
 
 Products = list[Multiply | InnerProduct]
 Pair = tuple[Multiply | InnerProduct, Multiply | InnerProduct]

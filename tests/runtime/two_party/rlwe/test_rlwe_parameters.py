@@ -21,7 +21,7 @@ from mpcc.runtime.two_party.rlwe.parameters import (
     chain,
     moduli,
 )
-from tests.runtime.two_party.rlwe.phases import integers
+from tests.runtime.kernels.integers import to_integers
 
 SIZES: list[Sizes] = [
     ((1, 128, 768, 3072), 17, 44),
@@ -117,7 +117,7 @@ def test_samples_have_their_distributions() -> None:
 @pytest.mark.parametrize("bits", [1, 40, 64, 65, 100])
 def test_uniform_numbers_of_any_length(bits: int) -> None:
     residues = sampling.uniform_below(bits, 2, 4096, moduli(MOST_PRIMES))
-    numbers = integers(residues[0])
+    numbers = to_integers(residues[0], moduli(len(residues[0])))
     assert max(numbers) < 1 << bits
     for bit in (0, bits // 2, bits - 1):
         assert abs(sum(number >> bit & 1 for number in numbers) - 2048) < 200  # six deviations
