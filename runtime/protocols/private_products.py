@@ -121,12 +121,12 @@ class _Layout:
     def of(cls, bit: Shape, column: Shape) -> _Layout:
         return cls(bit, column)
 
-    def split(self, column: U64) -> Sequence[U64]:
+    def split(self, column: U64) -> list[U64]:
         """`count` arrays: the elements that each bit serves, one after another."""
         if not self._served:
             return [np.broadcast_to(column, self.shape)]  # may be repeated, and is not copied
         moved = np.moveaxis(np.broadcast_to(column, self.shape), self._served, range(len(self._served)))
-        return np.ascontiguousarray(moved).reshape(self.count, -1)
+        return list(np.ascontiguousarray(moved).reshape(self.count, -1))
 
     def join(self, parts: list[U64]) -> U64:
         """The opposite."""

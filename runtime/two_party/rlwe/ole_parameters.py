@@ -156,7 +156,11 @@ def _wide_primes(least: int, plain: tuple[int, ...], degree: int) -> tuple[int, 
 
 
 def _primes(bits: int, degree: int, count: int, without: tuple[int, ...] = ()) -> list[int]:
-    found = ntt_primes(bits, degree, count + len(without)) if count else []
+    """So many of these bits, or none where there are fewer: then a bit more is tried."""
+    try:
+        found = ntt_primes(bits, degree, count + len(without)) if count else []
+    except ValueError:
+        return []
     return [p for p in found if p not in without][:count]
 
 

@@ -21,7 +21,7 @@ from mpcc.runtime.two_party.rlwe.sampling import ERROR_BOUND, ERROR_VARIANCE
 # Of the modulus, by N, for 128 bits of security (the standard's table 1).
 SECURE_BITS = {4096: 109, 8192: 218, 16384: 438}
 DEGREE = 8192  # N
-STATISTICAL_BITS = 40  # a reply is within 2^-40 of one that is independent of party 0's noise
+STATISTICAL_BITS = 54  # of a reply: 2^14 of them together are within 2^-40 of such without the noise
 FAILURE_BITS = 80  # a coefficient is decrypted to another value with probability below 2^-80
 
 _SIZES = (46, 46, 46, 41)

@@ -18,11 +18,11 @@ for room in ir runtime; do
     (cd "$root" && find "$room" -name '*.py' -exec cp --parents -t "$package" {} +)
 done
 
-# What only the NumPy twins would do is left out, no compiled code runs there.
+# Without what runs the NumPy twins alone, where there is no compiled code, and without the largest comparisons.
 # Leaks are not looked for: the interpreter itself leaves memory behind. The C++ library comes first because the
 # sanitizer looks up its exception functions when it starts.
 cd "$root"
 LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libstdc++.so)" \
     ASAN_OPTIONS=detect_leaks=0:halt_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
     PYTHONPATH=$build/install PYTHONDONTWRITEBYTECODE=1 \
-    "$python" -m pytest -q -s -p no:cacheprovider tests/runtime/kernels -k "not [numpy" "$@"
+    "$python" -m pytest -q -s -p no:cacheprovider tests/runtime/kernels -m "not slow" -k "not [numpy" "$@"

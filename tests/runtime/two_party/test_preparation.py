@@ -210,6 +210,7 @@ def test_no_room_for_a_session_just_in_time(pair: Pair, monkeypatch: pytest.Monk
     assert set(codes(pair.run(False, False))) <= {"MPC-S011", "MPC-R008", "MPC-R004"}
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_piece(pair: Pair) -> None:
     """However many there are of them, and of sessions."""
     piece, pieces = 1 << 20, 16

@@ -134,6 +134,7 @@ def test_sizes_of_the_parameters() -> None:
     assert 8 * SMALL.message_bytes / (SMALL.outputs - SMALL.needed) < 3
 
 
+@pytest.mark.slow
 def test_parts_look_uniform_at_the_real_size(channels: Channels) -> None:
     """Choice bits, and every bit of q and t but the lowest, on real base OTs. Together the bounds
     raise a false alarm with probability below 1e-9.

@@ -63,7 +63,7 @@ def test_every_set() -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "ring", "terms", "most"),
-    [((44, 44), 44, 1, 54.5), ((26, 26), 33, 1, 36.5), ((44, 44), 44, 2, 86), ((20, 20), 30, 1, 30.5)],
+    [((44, 44), 44, 1, 56.5), ((26, 26), 33, 1, 38), ((44, 44), 44, 2, 89.5), ((20, 20), 30, 1, 32)],
 )
 def test_bytes_of_an_element(sizes: tuple[int, int], ring: int, terms: int, most: float) -> None:
     count = 1 << 20

@@ -74,15 +74,15 @@ def test_declared_request_bytes_are_those_of_the_coefficients(sizes: Sizes) -> N
     assert chosen.request_bytes == chosen.batch * total
 
 
-@pytest.mark.parametrize("ring", [44, 48, 52])
-@pytest.mark.parametrize("right_bits", [16, 17])
-def test_a_bert_layers_product_takes_less_than_13_mb_with_keys(ring: int, right_bits: int) -> None:
+@pytest.mark.parametrize(("ring", "most"), [(35, 11_000_000), (44, 15_000_000), (52, 16_000_000)])
+@pytest.mark.parametrize("right_bits", [16, 20])
+def test_bytes_of_a_bert_layers_product_with_keys(ring: int, most: int, right_bits: int) -> None:
     sizes: Sizes = ((1, 128, 768, 3072), right_bits, ring)
-    assert sum(matrix_product_bytes(*sizes)) + key_bytes([sizes]) < 13_000_000
+    assert sum(matrix_product_bytes(*sizes)) + key_bytes([sizes]) < most
 
 
 def test_keys_grow_by_what_is_missing() -> None:
-    sizes: list[Sizes] = [((1, 32, 384, 1536), 17, 50), ((12, 128, 64, 128), 52, 52)]
+    sizes: list[Sizes] = [((1, 32, 384, 1536), 17, 36), ((12, 128, 64, 128), 52, 52)]
     first, second = (needs([layout(*each)]) for each in sizes)
     both = merge(first, second)
     assert second[PUBLIC] == 4
