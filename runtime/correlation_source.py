@@ -13,8 +13,9 @@ def require_dealer(folder: PartyFolder | ProgramFolder) -> None:
             "MPC-R074",
             "the program has no dealer: its two parties make their correlations themselves",
             where=str(folder.path),
-            remedy="leave out --dealer, mpcc deal and mpcc dealer: a run makes what is missing; ahead of time: "
-            "mpcc prepare PROG/party0 --listen HOST:PORT and mpcc prepare PROG/party1 --connect HOST:PORT",
+            remedy="leave out --dealer, mpcc deal and mpcc dealer: a run makes what is missing; "
+            "ahead of time: mpcc prepare PROG/party0 --listen HOST:PORT and "
+            "mpcc prepare PROG/party1 --connect HOST:PORT",
         )
 
 

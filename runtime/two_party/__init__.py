@@ -1,1 +1,1 @@
-"""Correlations without a third party: made between the two parties by oblivious transfer and RLWE encryption."""
+"""Correlations without a third party: made between the two by oblivious transfer and RLWE encryption."""

@@ -168,7 +168,7 @@ predicted by the compiler.
 {table}
 
 CHEETAH is SPU 0.9.5's protocol of two parties that trust nobody (Huang et al., USENIX Security 2022), with
-the owners of weights and inputs declared, which halves its matrix products. All of its work is online.
+the weights declared as the server's, which halves its matrix products. All of its work is online.
 
 Machine: {machine}; {processor}. mpcc at {commits}.
 """

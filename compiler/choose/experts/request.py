@@ -53,8 +53,8 @@ def experts_request(kind: str | None, capacity: str | None) -> ExpertsRequest:
         elif kind == WEIGHTS:
             diagnostics.add(
                 "MPC-C002",
-                "--moe weights is not in this version: with a dealer and without, it would send numbers for all "
-                "weights of an expert for every token, which pays from some hundred experts on",
+                "--moe weights is not in this version: with a dealer and without, it would send numbers for "
+                "all weights of an expert for every token, which pays from some hundred experts on",
                 remedy=f"use --moe {OUTER}, which selects values instead, or leave it to the compiler",
             )
         if capacity is not None and kind != DISPATCH:
