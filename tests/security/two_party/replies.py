@@ -18,7 +18,7 @@ import numpy as np
 from mpcc.runtime import kernels
 from mpcc.runtime.kernels import NttTables
 from mpcc.runtime.ring import F64, I64, U64
-from mpcc.runtime.two_party.rlwe import encryption, layout, matrix_product
+from mpcc.runtime.two_party.rlwe import encryption, layout, matrix_product, parameters
 from mpcc.runtime.two_party.rlwe.matrix_product import Sizes
 from mpcc.runtime.two_party.rlwe.ole_parameters import SlotParameters
 from mpcc.runtime.two_party.rlwe.ole_scheme import SlotEncryptor, SlotEvaluator
@@ -95,6 +95,18 @@ def slot_replies(parameters: SlotParameters, u: I64, v: I64) -> Replies:
     )
 
 
+@contextmanager
+def _narrow_floods() -> Iterator[None]:
+    """Of 40 bits more than the noise, so that a small product needs the two primes of a reply only."""
+    with mock.patch.object(parameters, "STATISTICAL_BITS", 40):
+        layout.layout.cache_clear()
+        try:
+            yield
+        finally:
+            layout.layout.cache_clear()
+
+
+@_narrow_floods()
 def matrix_replies(sizes: Sizes, right: np.ndarray, count: int) -> Replies:
     """To so many products of zeros with one right factor, sent with all bits of both primes: `sizes` need no
     more primes.
