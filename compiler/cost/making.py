@@ -20,12 +20,12 @@ from mpcc.runtime.two_party.session_cost import (
     session_cost,
 )
 
-# Of both parties on four cores, which they keep busy.
-SECONDS_PER_TRANSFER = 5e-8  # an OT, used for a number or a bit
+# Of both parties on four cores, fitted to the works of docs/two_party/benchmarks.md: all within 15 %.
+SECONDS_PER_TRANSFER = 3.1e-8  # an OT, used for a number or a bit
 SECONDS_PER_RESIDUE = 7e-8  # of a product in slots, modulo one prime, from encryption to decryption
-SECONDS_PER_KEY_SWITCH = 1.7e-4
-SECONDS_PER_TRANSFORM = 1e-5  # of a polynomial modulo one prime, multiplied with a ciphertext
-SECONDS_PER_STEP = 2e-3
+SECONDS_PER_KEY_SWITCH = 4e-4
+SECONDS_PER_TRANSFORM = 1e-6  # of a polynomial modulo one prime, multiplied with a ciphertext
+SECONDS_PER_STEP = 5e-4
 
 
 @dataclass(frozen=True)
