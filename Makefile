@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -q -n auto
 
 help:
 	@echo "make demo      compile the bundled mixture of experts, run both parties, compare with onnxruntime"
-	@echo "make test      lint, types and every test (about twelve minutes on four cores)"
+	@echo "make test      lint, types and every test (about ten minutes on four cores)"
 	@echo "make smoke     the quick tests, under a minute"
 	@echo "make lint, types, slow, sanitize    the other parts of make test"
 	@echo "make format    format the sources"
