@@ -7,12 +7,10 @@ thousand.
 
 from __future__ import annotations
 
-import math
-
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, ring_of
-from mpcc.passes.lower.products import comparison, selected
+from mpcc.passes.lower.products import rectified
 
 
 def row_maximum(context: Context, scores: Value, extent: Range) -> Value:
@@ -22,7 +20,6 @@ def row_maximum(context: Context, scores: Value, extent: Range) -> Value:
     fraction = ring_of(scores).fraction
     spread = extent.high - extent.low
     difference = Range(-spread, spread)
-    bits = math.ceil(math.log2(spread * 2.0**fraction + 1)) + 2
     rows = scores
     while (length := ring_of(rows).shape[-1]) > 1:
         half = length // 2
@@ -31,9 +28,7 @@ def row_maximum(context: Context, scores: Value, extent: Range) -> Value:
             for start, stop in ((0, half), (half, 2 * half), (2 * half, length))
         )
         ahead = context.emit("sub", first, second, extent=difference)
-        negative = context.emit("open_bits", comparison(context, ahead, fraction, bits, (0,)))
-        opened = context.opened(ahead, fraction, bits)
-        gained = selected(context, opened, negative, (1, -1), Range(0.0, spread))
+        gained = rectified(context, ahead, difference, fraction, Range(0.0, spread))
         rows = context.emit("add", second, gained, extent=extent)
         if length % 2:
             rows = context.emit("concat", rows, odd, axis=len(ring_of(rows).shape) - 1, extent=extent)

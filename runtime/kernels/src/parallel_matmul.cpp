@@ -1,30 +1,10 @@
 // Matrix products, cut into tasks for the pool.
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "parallel.hpp"
 #include "pool.hpp"
-
-namespace {
-
-struct Free {
-    void operator()(u64* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
-};
-
-// Memory of this thread for one packed panel, kept between calls.
-u64* panel_workspace(size_t words) {
-    thread_local std::unique_ptr<u64[], Free> memory;
-    thread_local size_t size = 0;
-    if (size < words) {
-        memory.reset(new (std::align_val_t{64}) u64[words]);
-        size = words;
-    }
-    return memory.get();
-}
-
-}  // namespace
+#include "workspace.hpp"
 
 void matmul_all(MatmulShape shape, const u64* a, Factor b, int bits, bool add, u64* c) {
     if (shape.shared_b) {
@@ -64,7 +44,7 @@ void matmul_all(MatmulShape shape, const u64* a, Factor b, int bits, bool add, u
                       .ldc = shape.n,
                       .bits = bits,
                       .add = add,
-                      .workspace = panel_workspace(kMatmulDepth * table.tile_columns)});
+                      .workspace = workspace(kMatmulDepth * table.tile_columns)});
     };
     const size_t count = tasks();
     if (shape.batch * shape.m * shape.n * shape.k <= 2 * kSmallestTask)

@@ -1,29 +1,12 @@
 // The kernels on residues and polynomials, cut into tasks for the pool.
 #include "parallel_rlwe.hpp"
 
-#include <memory>
-#include <new>
-
 #include "ranges.hpp"
+#include "workspace.hpp"
 
 namespace {
 
 constexpr size_t kCoefficients = 1 << 15;  // of transforms, for one task
-
-struct Free {
-    void operator()(u64* memory) const { ::operator delete[](memory, std::align_val_t{64}); }
-};
-
-// Memory of this thread for some polynomials, kept between calls.
-u64* workspace(size_t words) {
-    thread_local std::unique_ptr<u64[], Free> memory;
-    thread_local size_t size = 0;
-    if (size < words) {
-        memory.reset(new (std::align_val_t{64}) u64[words]);
-        size = words;
-    }
-    return memory.get();
-}
 
 size_t polynomials_of(size_t coefficients, size_t degree) {
     return std::max<size_t>(1, coefficients / std::max<size_t>(1, degree));

@@ -7,7 +7,7 @@ bits after the last element are arbitrary.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,17 @@ def together(makings: Sequence[Making]) -> Generator[list[Request], list[Any], l
             answered = iter((yield [request for requests in asked.values() for request in requests]))
             answers = [[next(answered) for _ in asked.get(index, ())] for index in range(len(makings))]
     return results
+
+
+def completed(making: Making, answer: Callable[[list[Request]], list[Any]]) -> Any:
+    """What a making returns, its requests answered step by step."""
+    answers = None
+    while True:
+        try:
+            requests = making.send(answers)  # type: ignore[arg-type]
+        except StopIteration as end:
+            return end.value
+        answers = answer(requests)
 
 
 def plane_of(x: U64, bit: int) -> U64:

@@ -25,6 +25,7 @@ from mpcc.runtime.correlations.slots import Role
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import ring_type, size
 from mpcc.runtime.ring import I64, U64
+from mpcc.runtime.two_party.engine.circuits import completed
 from mpcc.runtime.two_party.engine.requests import BitProducts, Choose, MatrixProduct, Request
 from mpcc.runtime.two_party.engine.steps import by_encryption, parts_of
 from mpcc.runtime.two_party.engine.transfers import BATCH_OTS
@@ -223,15 +224,14 @@ def trace(operation: Operation) -> Trace:
         if slot.role in (Role.UNIFORM, Role.PARTY0)
     }
     masks = [_mask(operation, index) for index in range(len(operation.operands))]
-    making, answers = protocol.make(operation, drawn, masks, _Counting(operation)), None
     result: Trace = []
-    while True:
-        try:
-            requests = making.send(answers)  # type: ignore[arg-type]
-        except StopIteration:
-            return result
+
+    def count(requests: list[Request]) -> list[Any]:
         result.append([_sizes(request) for request in requests])
-        answers = [_zeros(request) for request in requests]
+        return [_zeros(request) for request in requests]
+
+    completed(protocol.make(operation, drawn, masks, _Counting(operation)), count)
+    return result
 
 
 class _Counting:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpcc.runtime.transport.channel import Channel
-from mpcc.runtime.two_party.engine.circuits import together
+from mpcc.runtime.two_party.engine.circuits import completed, together
 from mpcc.runtime.two_party.engine.requests import Choose, Making, Request
 from mpcc.runtime.two_party.engine.steps import Answers, Step
 from mpcc.runtime.two_party.engine.transfers import Transfers
@@ -56,21 +56,19 @@ class Engine:
         party 0 and party 1 as receiver, where that is known: they are made ahead. Raises MPC-R004..R008.
         """
         self._transfers.announce(ots)
-        making, answers = together(makings), None
-        while True:
-            try:
-                requests = making.send(answers)  # type: ignore[arg-type]
-            except StopIteration as end:
-                results: list[Any] = end.value
-                return results
-            step = Step(self.index, requests, self.extension_bits)
-            answers = step.assemble(
-                Answers(
-                    self._transfers.answer(step.transfers),
-                    self._elementwise.products(step.products) if step.products else [],
-                    self._rlwe.matrix_products(step.matrices) if step.matrices else [],
-                )
+        results: list[Any] = completed(together(makings), self._answer)
+        return results
+
+    def _answer(self, requests: Sequence[Request]) -> list[Any]:
+        """Those of a step."""
+        step = Step(self.index, requests, self.extension_bits)
+        return step.assemble(
+            Answers(
+                self._transfers.answer(step.transfers),
+                self._elementwise.products(step.products) if step.products else [],
+                self._rlwe.matrix_products(step.matrices) if step.matrices else [],
             )
+        )
 
     def _choose(self, requests: Sequence[Request]) -> list[Any]:
         return self._transfers.answer([request for request in requests if isinstance(request, Choose)])

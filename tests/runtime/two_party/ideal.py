@@ -12,7 +12,7 @@ import numpy as np
 
 from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64, mask, reduce, to_ring
-from mpcc.runtime.two_party.engine.circuits import elements_of, together
+from mpcc.runtime.two_party.engine.circuits import completed, elements_of, together
 from mpcc.runtime.two_party.engine.requests import (
     BitProducts,
     Choose,
@@ -169,15 +169,12 @@ class IdealRunner:
         """What was asked for, step by step, but for the numbers."""
 
     def run(self, makings: Sequence[Making], ots: tuple[int, int]) -> list[Any]:
-        making, answers = together(makings), None
-        while True:
-            try:
-                requests = making.send(answers)  # type: ignore[arg-type]
-            except StopIteration as end:
-                results: list[Any] = end.value
-                return results
-            self.sizes += map(sizes_of, requests)
-            answers = self._answers(requests)
+        results: list[Any] = completed(together(makings), self._answer)
+        return results
+
+    def _answer(self, requests: list[Request]) -> list[Any]:
+        self.sizes += map(sizes_of, requests)
+        return self._answers(requests)
 
     def fail(self) -> None:
         self._outgoing.put(None)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64
 from mpcc.runtime.transport.channel import Channel
+from mpcc.runtime.two_party.ot.extension import Receiver, Sender
 
 First = TypeVar("First")
 Second = TypeVar("Second")
@@ -38,6 +39,25 @@ def check_correlation(delta: U64, sent: U64, choices: U64, received: U64) -> NDA
     bits = unpacked(choices, len(sent))
     assert np.array_equal(sent, received ^ bits[:, None] * delta)
     return bits
+
+
+class Ends:
+    """Of an extension, over two channels; counts what they sent."""
+
+    channels: tuple[Channel, Channel]
+    sender: Sender
+    receiver: Receiver
+
+    def extend(self, count: int) -> tuple[U64, U64, U64]:
+        sent, (choices, received) = together(
+            lambda: self.sender.extend(self.channels[0], count),
+            lambda: self.receiver.extend(self.channels[1], count),
+        )
+        return sent, choices, received
+
+    def sent_bytes(self) -> tuple[int, int]:
+        first, second = (channel.meter.counters["online"].bytes_sent for channel in self.channels)
+        return first, second
 
 
 class DealtOts:

@@ -25,7 +25,7 @@ from mpcc.runtime.two_party.ot.silent_parameters import (
     silent_bytes,
 )
 from mpcc.runtime.two_party.ot.softspoken import SoftSpokenReceiver, SoftSpokenSender
-from tests.runtime.two_party.ot.ends import DealtReceiver, DealtSender, check_correlation, together
+from tests.runtime.two_party.ot.ends import DealtReceiver, DealtSender, Ends, check_correlation, together
 
 # Far too small to be secure.
 TINY = Parameters(depth=3, trees=8, secret=12)
@@ -36,24 +36,13 @@ SIGMAS = 7.0  # two-sided false alarm 2.6e-12
 Channels = tuple[Channel, Channel]
 
 
-class Pair:
+class Pair(Ends):
     """Both ends over two channels, with dealt base OTs; counts what they sent."""
 
     def __init__(self, channels: Channels, stages: Stages, seed: int = 1) -> None:
         self.channels = channels
         self.sender = SilentSender(DealtSender(seed), stages)
         self.receiver = SilentReceiver(DealtReceiver(seed), stages)
-
-    def extend(self, count: int) -> tuple[U64, U64, U64]:
-        sent, (choices, received) = together(
-            lambda: self.sender.extend(self.channels[0], count),
-            lambda: self.receiver.extend(self.channels[1], count),
-        )
-        return sent, choices, received
-
-    def sent_bytes(self) -> tuple[int, int]:
-        first, second = (channel.meter.counters["online"].bytes_sent for channel in self.channels)
-        return first, second
 
 
 @pytest.mark.parametrize("stages", [(TINY,), GROWING], ids=["one size", "two sizes"])

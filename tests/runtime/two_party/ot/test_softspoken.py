@@ -19,13 +19,13 @@ from mpcc.runtime.two_party.ot.softspoken import (
     extension_bytes,
     setup_bytes,
 )
-from tests.runtime.two_party.ot.ends import check_correlation, together
+from tests.runtime.two_party.ot.ends import Ends, check_correlation, together
 
 SIGMAS = 7.0  # two-sided false alarm 2.6e-12
 CHI_SQUARE = 450.0  # exceeded with probability 6e-13 at 255 degrees of freedom
 
 
-class Pair:
+class Pair(Ends):
     """Both ends over two channels; counts what they sent."""
 
     def __init__(self, bits: int, timeout: float = 30) -> None:
@@ -34,17 +34,6 @@ class Pair:
             lambda: SoftSpokenSender(self.channels[0], bits),
             lambda: SoftSpokenReceiver(self.channels[1], bits),
         )
-
-    def extend(self, count: int) -> tuple[U64, U64, U64]:
-        sent, (choices, received) = together(
-            lambda: self.sender.extend(self.channels[0], count),
-            lambda: self.receiver.extend(self.channels[1], count),
-        )
-        return sent, choices, received
-
-    def sent_bytes(self) -> tuple[int, int]:
-        first, second = (channel.meter.counters["online"].bytes_sent for channel in self.channels)
-        return first, second
 
 
 @pytest.mark.parametrize("delta", [0, 1, 1 << 127, (1 << 128) - 1, 0x0123456789ABCDEF0F1E2D3C4B5A6978])
