@@ -49,7 +49,7 @@ slow: $(VENV)/installed-test
 sanitize: $(VENV)/installed-test
 	@echo "kernel tests under the address and undefined-behaviour sanitizers (log: build/sanitize.log)"
 	@mkdir -p build
-	@$(TOOLS) tests/runtime/kernels/sanitize.sh > build/sanitize.log 2>&1 || { tail -n 50 build/sanitize.log; exit 1; }
+	@$(TOOLS) tests/runtime/kernels/sanitize.sh -n auto > build/sanitize.log 2>&1 || { tail -n 50 build/sanitize.log; exit 1; }
 	@tail -n 1 build/sanitize.log
 
 kernels: build/typing/mpcc

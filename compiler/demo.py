@@ -17,6 +17,7 @@ from mpcc.compiler.text import table
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import LocalRun, run_local
+from mpcc.runtime.report import as_predicted
 
 # Beside this package's `compiler` folder, in a checkout and where it is installed.
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "digits_moe"
@@ -78,6 +79,5 @@ def comparison(secure: np.ndarray, plain: np.ndarray) -> str:
 
 def prediction_line(run: LocalRun) -> str:
     """Whether the compiler's prediction was exact."""
-    predicted = run.report["predicted"]
-    exact = all(predicted[key] == run.report[key] for key in ("rounds", "bytes"))
-    return "rounds and bytes are " + ("exactly" if exact else "NOT") + " what the compiler predicted"
+    exact = "exactly" if as_predicted(run.report) else "NOT"
+    return f"rounds and bytes are {exact} what the compiler predicted"

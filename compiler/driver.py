@@ -44,6 +44,7 @@ from mpcc.runtime.program_folder import file_sha256
 IMPORT_TOLERANCE = (
     1e-3  # of the output's largest magnitude: the imported program in floating point against onnxruntime
 )
+_LARGE = 1 << 26  # bytes of constants: a collection looks at every object of the process, 0.1 s and more
 Tell = Callable[[str], None]
 
 
@@ -78,7 +79,8 @@ def compile_model(request: Request, tell: Tell, progress: Progress = lambda done
     tell("importing")
     imported = import_model(request.model, request.dims, request.owners, request.reveals)
     imported.program.attributes.update(source_attributes(request.correlations))
-    gc.collect()  # the model's graph refers to itself: it would stay, with a copy of the weights
+    if sum(array.nbytes for array in imported.program.constants.values()) >= _LARGE:
+        gc.collect()  # the model's graph refers to itself: it would stay, with a copy of the weights
     dumps: list[tuple[str, Program]] = [("import", imported.program)]
     given = Calibration.from_json(request.ranges.read_text(encoding="utf-8")) if request.ranges else None
     experts = choose_experts(

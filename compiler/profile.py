@@ -118,7 +118,7 @@ def profile(programs: Programs, report: Report, parties: tuple[Report, Report]) 
     sources = _sources(programs.imported)
     operations = tuple(
         OperationProfile(cost, sources(operation), (by_name[0][cost.name], by_name[1][cost.name]))
-        for operation, cost in zip(programs.share.operations, summary.cost.operations, strict=True)
+        for operation, cost in zip(programs.share.operations, summary.operations, strict=True)
     )
     seconds = tuple(spans[-1].end if spans else 0.0 for spans in (first, second))
     return Profile(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mpcc.compiler.backend.split import ticks
-from mpcc.compiler.cost.model import Cost, OperationCost, cost_of
+from mpcc.compiler.cost.model import Cost, OperationCost, cost_of, operation_costs
 from mpcc.compiler.layers import layer_of, layers_by_node
 from mpcc.ir.program import Operation, Program, Stage
 from mpcc.ir.types import RingType, Sharing
@@ -61,10 +61,13 @@ class Ring:
 
 @dataclass(frozen=True)
 class Summary:
-    """`layers` are in the program's order, `kinds` and `heaviest` by online bytes, `rings` by width."""
+    """`operations` and `layers` are in the program's order, `kinds` and `heaviest` by online bytes, `rings`
+    by width.
+    """
 
     name: str
     cost: Cost
+    operations: tuple[OperationCost, ...]
     passes: tuple[Pass, ...]
     layers: tuple[Row, ...]
     kinds: tuple[Row, ...]
@@ -80,29 +83,32 @@ def share_stage(dumps: Sequence[tuple[str, Program]]) -> Program:
 def summarise(dumps: Sequence[tuple[str, Program]]) -> Summary:
     """From the programs after each pass, in order; the first is the imported one."""
     program = share_stage(dumps)
-    cost = cost_of(program)
+    costs = operation_costs(program)
     layers = layers_by_node(dumps[0][1])
-    rows = _rows(program, cost, lambda o: layer_of(o, layers))
+    rows = _rows(program, costs, lambda o: layer_of(o, layers))
     for operation in dumps[0][1].operations:
         if operation.kind not in (*VIEWS, *SOURCES):
             _extend(rows.setdefault(layer := layer_of(operation, layers), Row(layer)).chain, operation.kind)
     return Summary(
         name=program.name,
-        cost=cost,
+        cost=cost_of(program),
+        operations=costs,
         passes=tuple(
             Pass(n, p.stage, len(p.operations), sum(len(o.results) for o in p.operations)) for n, p in dumps
         ),
         layers=tuple(rows.values()),
-        kinds=tuple(_by_bytes(_rows(program, cost, lambda o: o.kind).values())),
+        kinds=tuple(_by_bytes(_rows(program, costs, lambda o: o.kind).values())),
         rings=_rings(program),
-        heaviest=tuple(sorted(cost.operations, key=lambda o: -(o.bytes_party0 + o.bytes_party1))[:15]),
+        heaviest=tuple(sorted(costs, key=lambda o: -(o.bytes_party0 + o.bytes_party1))[:15]),
     )
 
 
-def _rows(program: Program, cost: Cost, label: Callable[[Operation], str]) -> dict[str, Row]:
+def _rows(
+    program: Program, costs: Sequence[OperationCost], label: Callable[[Operation], str]
+) -> dict[str, Row]:
     levels = operation_levels(program, ticks)
     rows: dict[str, Row] = {}
-    for index, (operation, entry) in enumerate(zip(program.operations, cost.operations, strict=True)):
+    for index, (operation, entry) in enumerate(zip(program.operations, costs, strict=True)):
         name = label(operation)
         row = rows.setdefault(name, Row(name))
         row.operations += 1

@@ -24,7 +24,7 @@ from mpcc.passes.lower.context import ShareOf, bits_for
 from mpcc.runtime.arrays_file import check_writable, read_inputs
 from mpcc.runtime.events import Events
 from mpcc.runtime.program_folder import load_party_folder, load_program_folder
-from mpcc.runtime.report import Report, write_report
+from mpcc.runtime.report import Report, as_predicted, write_report
 from mpcc.runtime.ring import F64, I64, decode
 
 NOTICE = "verification: both parties run in this one process, which sees both shares of every layer"
@@ -195,10 +195,9 @@ def describe(result: Verification) -> str:
     rows = [(e.layer, e.operation, *_cells(e.error), e.onnx_nodes[-1]) for e in result.layers]
     rows += [("output", name, *_cells(error), "") for name, error in result.output_errors.items()]
     report = result.report
-    online, predicted = report["bytes"]["online"], report["predicted"]
-    exact = report["rounds"] == predicted["rounds"] and report["bytes"] == predicted["bytes"]
+    online = report["bytes"]["online"]
     sent = f"{online['party0']:,} bytes from party 0, {online['party1']:,} from party 1"
-    verdict = "exactly as predicted" if exact else "NOT as predicted"
+    verdict = "exactly as predicted" if as_predicted(report) else "NOT as predicted"
     return f"{table(head, rows)}\n\n{LEGEND}\n\n{report['rounds']} rounds, {sent}: {verdict}"
 
 

@@ -199,4 +199,5 @@ ERROR_CODES: dict[str, str] = {
     "MPC-S020": "a store's session files would lie elsewhere without being encrypted",
     # K: kernels
     "MPC-K001": "an environment variable of the kernels has a value that is not possible here",
+    "MPC-K002": "the native kernels were built from other sources",
 }

@@ -138,7 +138,7 @@ class InferenceSession:
         self._outputs = [spec for spec in folder.outputs if spec.reveal != "party0"]
         self._store = store
         self._prepared = prepare(folder)
-        self._workshop = workshop_of(folder, self._prepared, _silent)
+        self._workshop = workshop_of(folder, self._prepared, None)
         self._open = contextlib.ExitStack()
         self._closed = False
         self._running = 0

@@ -17,7 +17,7 @@ from mpcc.runtime.correlations import plan
 from mpcc.runtime.correlations.draw import CorrelationSource
 from mpcc.runtime.correlations.prefetch import BUDGET_BYTES, Prefetch
 from mpcc.runtime.interpreter import Interpreter, online_draws, output_fractions
-from mpcc.runtime.memory import session_memory
+from mpcc.runtime.memory import SessionMemory, session_memory
 from mpcc.runtime.profile import Span, by_operation
 from mpcc.runtime.program_folder import CONSTANTS_NAME, PartyFolder
 from mpcc.runtime.protocols import protocols
@@ -55,10 +55,12 @@ class PreparedProgram:
             if operation.kind in protocols:
                 protocols[operation.kind].make_tables(operation)
 
-    @property
-    def payload_bytes(self) -> int:
-        """Of this party's derived slots, in a session."""
-        return self._length
+    def making_bytes(self) -> int:
+        """That both parties send to make a session, on a connection of its own. Raises MPC-I027."""
+        from mpcc.runtime.two_party.session_cost import extension_of, session_cost
+
+        cost = session_cost(plan.correlated(self._operations), extension_of(self._program.attributes))
+        return sum(cost.sent)
 
     def make_with(self, channel: Channel) -> Make:
         """Begin to make correlations with the other party. Raises MPC-R004..R008."""
@@ -72,12 +74,12 @@ class PreparedProgram:
 
     @property
     def session_bytes(self) -> int:
-        """Party 0: what a session takes in memory, about."""
-        return session_memory(self._operations).needed(self._budget)
+        """Party 0: what a session takes in memory, about. Raises MPC-I027."""
+        return self._memory().needed(self._budget)
 
     def limit_session(self, bytes_: int) -> None:
-        """Party 0: let no session take more. Raises MPC-R082 when the program cannot keep to it."""
-        memory = session_memory(self._operations)
+        """Party 0: let no session take more. Raises MPC-R082 when the program cannot keep to it, MPC-I027."""
+        memory = self._memory()
         room = memory.budget(bytes_)
         if room is None:
             raise MpccError(
@@ -86,6 +88,16 @@ class PreparedProgram:
                 remedy="raise --session-memory",
             )
         self._budget = min(room, BUDGET_BYTES)
+
+    def _memory(self) -> SessionMemory:
+        memory = session_memory(self._operations)
+        if not self._folder.two_party:
+            return memory
+        from mpcc.runtime.two_party.making_memory import making_memory
+        from mpcc.runtime.two_party.session_cost import extension_of
+
+        extension_bits = extension_of(self._program.attributes).bits_sent
+        return replace(memory, making=making_memory(plan.correlated(self._operations), extension_bits))
 
     def _weight(self, operation: Operation) -> I64 | I32:
         """Party 0: the integers of a linear operation's weight."""

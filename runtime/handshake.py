@@ -32,7 +32,7 @@ from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 OFFERED_AT_ONCE = 64  # sessions
 OFFERS = 64  # until party 0 gives up
 _HELLO = struct.Struct("<HBB32s16sdd")
@@ -51,7 +51,9 @@ class Purpose(IntFlag):
 
 @dataclass(frozen=True)
 class Limits:
-    """How long a side waits for a byte from the other, and how long a session may take, in seconds."""
+    """How long a side waits for a byte from the other, which says so when it computes for longer, and how
+    long a session may take, in seconds.
+    """
 
     silence_seconds: float
     session_seconds: float = math.inf

@@ -19,21 +19,23 @@ NO_MEMORY = ("weight", "constant", "reshape", "transpose", "expand")
 @dataclass(frozen=True)
 class SessionMemory:
     """In bytes: `work` is the most that a session holds besides correlations, `expanded` all correlations
-    that it expands, `largest` the most that one operation draws.
+    that it expands, `largest` the most that one operation draws. `making`: what it takes before, to make them
+    with the other party, where there is no dealer.
     """
 
     work: int
     expanded: int
     largest: int
+    making: int = 0
 
     def needed(self, budget: int) -> int:
         """With so many bytes of correlations expanded ahead, and one draw more."""
-        return self.work + min(self.expanded, budget + self.largest)
+        return max(self.making, self.work + min(self.expanded, budget + self.largest))
 
     def budget(self, limit: int) -> int | None:
         """How many bytes may be expanded ahead within a limit; None where the limit is too small."""
         room = limit - self.work - min(self.largest, self.expanded)
-        return room if room >= 0 else None
+        return room if room >= 0 and limit >= self.making else None
 
 
 def session_memory(operations: list[Operation]) -> SessionMemory:

@@ -17,9 +17,8 @@ class Prepared(Protocol):
     @property
     def execute(self) -> Executor: ...
 
-    @property
-    def payload_bytes(self) -> int:
-        """Of this party's derived slots, in a session."""
+    def making_bytes(self) -> int:
+        """That both parties send to make a session, on a connection of its own. Raises MPC-I027."""
 
     def make_with(self, channel: Channel) -> Make:
         """Begin to make correlations with the other party. Raises MPC-R004..R008."""
@@ -38,11 +37,11 @@ class Prepared(Protocol):
 Prepare = Callable[[PartyFolder], Prepared]
 
 
-def workshop_of(folder: PartyFolder, prepared: Prepared, progress: Progress) -> Workshop | None:
+def workshop_of(folder: PartyFolder, prepared: Prepared, progress: Progress | None) -> Workshop | None:
     """Where the party makes correlations with the other; None where a dealer does."""
     if not folder.two_party:
         return None
-    return Workshop(folder.program_hash, prepared.payload_bytes, prepared.make_with, progress)
+    return Workshop(folder.program_hash, prepared.making_bytes, prepared.make_with, progress)
 
 
 def prepared_program(folder: PartyFolder) -> Prepared:

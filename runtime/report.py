@@ -14,6 +14,7 @@ from mpcc.runtime.profile import Activity, Span
 from mpcc.runtime.session import SessionResult
 
 Report = dict[str, Any]
+EXACT = ("rounds", "offline_rounds", "bytes")  # as predicted; the second only without a dealer
 MICROSECONDS = 1e6  # in a second
 
 
@@ -95,6 +96,11 @@ def merge_reports(party0: Report, party1: Report, dealing_seconds: float, predic
         "operations": party1["operations"],
         "error": {},
     }
+
+
+def as_predicted(report: Report) -> bool:
+    """Whether a merged report's rounds and bytes are those predicted."""
+    return all(report.get(name) == report["predicted"].get(name) for name in EXACT)
 
 
 def _offline_bytes(party0: Report, party1: Report) -> Report:

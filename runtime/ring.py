@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,29 +42,56 @@ def constant(value: int) -> np.uint64:
     return np.uint64(value & ((1 << 64) - 1))
 
 
-ENCODED_AT_ONCE = 1 << 20  # elements: weights have hundreds of millions, and doubles beside them are many
+ENCODED_AT_ONCE = 1 << 16  # elements, whose doubles stay in the cache: weights have hundreds of millions
 
 
-def encode(x: NDArray[np.floating], fraction: int) -> I64:
+class Rows(Protocol):
+    """An array, or one that lies in a file (`StoredArray`) and is read by rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: slice) -> NDArray[Any]: ...
+
+
+def encode(x: Rows, fraction: int) -> I64:
     """Round to `fraction` bits after the point."""
-    return _encoded(x, fraction, np.int64)
+    result = np.empty(x.shape, dtype=np.int64)
+    _encode(x, fraction, result)
+    return result
 
 
-def encode_narrow(x: NDArray[np.floating], fraction: int) -> I64 | I32:
+def encode_narrow(x: Rows, fraction: int) -> I64 | I32:
     """`encode` in 32 bits where every integer fits."""
-    extreme = max(float(np.max(x, initial=0)), -float(np.min(x, initial=0)))
-    if extreme * 2.0**fraction < 2**31 - 1:
-        return _encoded(x, fraction, np.int32)
-    return _encoded(x, fraction, np.int64)
+    result = np.empty(x.shape, dtype=np.int32)
+    if _encode(x, fraction, result):
+        return result
+    return encode(x, fraction)
 
 
-def _encoded(x: NDArray[np.floating], fraction: int, dtype: type[Element]) -> NDArray[Element]:
-    flat = np.asarray(x).reshape(-1)
-    result = np.empty(flat.size, dtype=dtype)
-    for start in range(0, flat.size, ENCODED_AT_ONCE):
-        part = slice(start, start + ENCODED_AT_ONCE)
-        result[part] = np.rint(np.asarray(flat[part], dtype=np.float64) * 2.0**fraction)
-    return result.reshape(np.shape(x))
+def _encode(x: Rows, fraction: int, result: NDArray[Element]) -> bool:
+    """Whether the integers fit; in 64 bits they always do."""
+    flat, done = result.reshape(-1), 0
+    buffer = np.empty(min(flat.size, ENCODED_AT_ONCE))
+    for piece in _pieces(x):
+        numbers = buffer[: piece.size]
+        np.rint(np.multiply(piece, np.float64(2.0**fraction), out=numbers), out=numbers)
+        if result.dtype == np.int32 and max(numbers.max(), -numbers.min()) >= 2**31 - 1:
+            return False
+        flat[done : done + piece.size] = numbers
+        done += piece.size
+    return True
+
+
+def _pieces(x: Rows) -> Iterator[NDArray[Any]]:
+    """Its numbers in order, at most ENCODED_AT_ONCE at a time."""
+    if not x.shape:
+        yield np.asarray(x).reshape(1)
+        return
+    step = max(1, ENCODED_AT_ONCE // max(1, math.prod(x.shape[1:])))
+    for start in range(0, x.shape[0], step):
+        flat = x[start : start + step].reshape(-1)
+        yield from (flat[i : i + ENCODED_AT_ONCE] for i in range(0, flat.size, ENCODED_AT_ONCE))
 
 
 def decode(x: I64, fraction: int) -> NDArray[np.float64]:

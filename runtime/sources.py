@@ -16,7 +16,7 @@ from mpcc.ir.dialects.base import integer, integers
 from mpcc.ir.dialects.share import ROW_FUNCTIONS
 from mpcc.ir.program import Operation
 from mpcc.runtime.program_folder import PartyFolder
-from mpcc.runtime.ring import F64, I32, I64, decode, encode, encode_narrow
+from mpcc.runtime.ring import F64, I32, I64, Rows, decode, encode, encode_narrow
 
 Arrays = dict[str, np.ndarray]
 _REMEDY_FOR_NUMBERS = (
@@ -33,7 +33,7 @@ class Sources:
     into them.
     """
 
-    def __init__(self, inputs: Arrays, weights: Mapping[str, np.ndarray], constants: Arrays) -> None:
+    def __init__(self, inputs: Arrays, weights: Mapping[str, Rows], constants: Arrays) -> None:
         self.inputs = inputs
         self._weights = weights
         self._constants = constants
@@ -79,7 +79,7 @@ class Sources:
         if operation.kind == "one_hot_input":
             return self(operation).astype(np.float64)
         if operation.kind == "weight":
-            return self._weights[name].astype(np.float64)
+            return np.asarray(self._weights[name], dtype=np.float64)
         scale, offset = float(attributes.get("scale", 1.0)), float(attributes.get("offset", 0.0))  # type: ignore[arg-type]
         function = ROW_FUNCTIONS[str(attributes.get("function", ""))]
         values = function(self.inputs[name].astype(np.float64)) * scale + offset

@@ -4,8 +4,10 @@ bytes. And damage to a file.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +46,7 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
             given = client_inputs(folder, inputs) if party == 1 else None
             prepared, channel = PreparedProgram(folder), channels[party]
             if dealt is None:
-                workshop = Workshop(folder.program_hash, prepared.payload_bytes, prepared.make_with)
+                workshop = Workshop(folder.program_hash, prepared.making_bytes, prepared.make_with)
                 session = make_session(channel, workshop, session_id)
             else:
                 session = dealt[party]
@@ -80,6 +82,17 @@ def _dealt(program: Path) -> tuple[Session, Session]:
         Session(session_id, seeds[0], memoryview(b""), mask_seed),
         Session(session_id, seeds[1], memoryview(payload), None),
     )
+
+
+def open_below(folder: Path) -> list[str]:
+    """The files below `folder` that this process has open, removed ones too. Files elsewhere may be those of
+    other tests' garbage.
+    """
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the one that lists the folder
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return sorted(name for name in found if name.startswith(f"{folder}/"))
 
 
 def flip(file: Path, position: int) -> None:

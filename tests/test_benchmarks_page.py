@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import without_dealer
 from tests.benchmarks.harness.beside import measure_spu
 from tests.benchmarks.harness.page import headline, tables
 from tests.benchmarks.harness.precision import Precision
@@ -121,8 +122,37 @@ def test_without_spu_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_other_rounds_or_bytes_than_predicted_are_refused() -> None:
-    predicted = {"rounds": 2, "bytes": {"online": {"party0": 1}}}
+    predicted = {"rounds": 2, "offline_rounds": 9, "bytes": {"online": {"party0": 1}}}
     check("work", predicted, predicted)
-    for wrong in ({"rounds": 3}, {"bytes": {"online": {"party0": 2}}}):
+    for wrong in ({"rounds": 3}, {"offline_rounds": 8}, {"bytes": {"online": {"party0": 2}}}):
         with pytest.raises(SystemExit, match="work: "):
             check("work", {**predicted, **wrong}, predicted)
+
+
+def test_the_page_without_a_dealer_is_of_its_points() -> None:
+    folder = without_dealer.FOLDER
+    points = without_dealer.read(folder / without_dealer.POINTS)
+    assert without_dealer.page(points) == (folder / without_dealer.PAGE).read_text(encoding="utf-8")
+
+
+def test_what_a_work_without_a_dealer_costs_is_of_all_phases() -> None:
+    work = "gelu"
+    point = without_dealer.Point(
+        system=MPCC,
+        work=work,
+        offline_seconds=(2.0, 4.0, 3.0),
+        online_seconds=(0.25, 0.5, 0.75),
+        cpu_seconds=(9.0, 7.5, 8.0),
+        offline_bytes=(60_000_000, 40_000_000),
+        online_bytes=(3_000_000, 1_000_000),
+        rounds=(200, 5),
+        memory=(500_000_000, 400_000_000),
+        max_error=0.002,
+        conditions=HERE,
+    )
+    (row,) = cells(without_dealer.page({(work, MPCC): point}), "GeLU")
+    assert row[1:] == [MPCC, "3.75 (7.27)", "0.50", "8.00", "104.0 (159)", "4.0", "205", "500", "0.002"]
+    peer = without_dealer.of_peer(SPU)
+    assert peer.seconds == 2.0
+    (row,) = cells(without_dealer.page({(work, peer.system): peer}), "GeLU")
+    assert row[2:6] == ["2.00", "2.00", "", "300.0"]

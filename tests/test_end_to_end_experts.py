@@ -81,8 +81,8 @@ def assert_right(
                 assert_same_largest(run.outputs[name], expected)
         assert [c.bytes_sent for c in run.online] == [cost.bytes_party0, cost.bytes_party1]
         assert [c.rounds for c in run.online] == [cost.rounds, cost.rounds]
-        made = [cost.made.party0, cost.made.party1] if cost.made else [0, 0]
-        assert [c.bytes_sent for c in run.preparation] == made
+        made = (cost.made.party0, cost.made.party1, cost.made.rounds) if cost.made else (0, 0, 0)
+        assert (*(c.bytes_sent for c in run.preparation), run.preparation[1].rounds) == made
 
 
 def test_a_fixture_as_it_is_chosen(tmp_path: Path) -> None:

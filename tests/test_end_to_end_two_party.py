@@ -1,4 +1,4 @@
-"""Dense fixtures without a dealer: the parties make the correlations, then run. Exact bytes.
+"""Dense fixtures without a dealer: the parties make the correlations, then run. Exact bytes and rounds.
 
 Three whose operations differ most; what each operation is made of is tested in runtime/two_party.
 """
@@ -15,6 +15,7 @@ from mpcc.compiler.driver import Request, compile_model
 from mpcc.compiler.simulate import simulate
 from mpcc.ir.correlation_source import CorrelationSource
 from mpcc.runtime.events import ScreenEvents
+from mpcc.runtime.report import EXACT
 from tests.test_end_to_end import MODELS, Fixture, assert_close
 
 pytestmark = pytest.mark.slow
@@ -33,6 +34,5 @@ def test_secure_answers_without_a_dealer(name: str, tmp_path: Path) -> None:
     assert_close(run.outputs, fixture.expected(inputs))
     assert_close(run.outputs, simulate(fixture.folder, inputs))
     predicted = compiled.cost.report()
-    assert run.report["bytes"] == predicted["bytes"]
-    assert run.report["rounds"] == predicted["rounds"]
+    assert {name: run.report[name] for name in EXACT} == {name: predicted[name] for name in EXACT}
     assert set(predicted["bytes"]["offline"]) == {"party0", "party1"}

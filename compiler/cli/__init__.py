@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 import traceback
-from types import FrameType
 
 import click
 
@@ -31,6 +30,7 @@ from mpcc.compiler.cli.run import run_command
 from mpcc.compiler.cli.simulate import simulate_command
 from mpcc.compiler.cli.verify import verify_command
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.interrupts import step
 
 SUCCESS, FAILURE, USAGE = 0, 1, 2
 TRACEBACK_VARIABLE = "MPCC_TRACEBACK"
@@ -80,7 +80,7 @@ for _command in (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a wrong command line, 1 for every other error."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, step.interrupt)
     os.environ.setdefault(BLAS_THREADS, "1")  # before a command imports NumPy
     try:
         code = mpcc.main(arguments, prog_name="mpcc", standalone_mode=False)
@@ -120,7 +120,3 @@ def _internal(error: Exception) -> MpccError:
         where=f"{os.path.basename(last.filename)}:{last.lineno}, {last.name}",
         remedy=f"set {TRACEBACK_VARIABLE}=1 for the traceback, and report it with the command that led here",
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

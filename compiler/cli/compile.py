@@ -194,7 +194,7 @@ def offline_text(cost: Cost) -> str:
 
     if cost.made:
         return (
-            f"about {cost.made.rounds} rounds, {size_of(cost.made.party0)} from party 0, "
+            f"{cost.made.rounds} rounds, {size_of(cost.made.party0)} from party 0, "
             f"{size_of(cost.made.party1)} from party 1 each session"
         )
     dealt, setup = size_of(cost.offline_bytes), size_of(cost.setup_bytes)

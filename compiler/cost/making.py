@@ -1,4 +1,6 @@
-"""What two parties without a dealer spend on a session's correlations: exact bytes, estimated seconds."""
+"""What two parties without a dealer spend on a session's correlations: exact bytes and rounds, estimated
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,16 @@ from mpcc.runtime.two_party.session_cost import (
     session_cost,
 )
 
-# Of both parties on four cores, fitted to the works of docs/two_party/benchmarks.md: all within 15 %.
-SECONDS_PER_TRANSFER = 3.1e-8  # an OT, used for a number or a bit
-SECONDS_PER_RESIDUE = 7e-8  # of a product in slots, modulo one prime, from encryption to decryption
-SECONDS_PER_KEY_SWITCH = 4e-4
-SECONDS_PER_TRANSFORM = 1e-6  # of a polynomial modulo one prime, multiplied with a ciphertext
-SECONDS_PER_STEP = 5e-4
+# Of both parties on four cores, fitted to the works of docs/two_party/benchmarks.md and to six layers of
+# experts: all within 20 %.
+SECONDS_OF_KEYS = 0.25  # and of the base OTs
+SECONDS_PER_TRANSFER = 2.7e-8  # an OT, used for a number or a bit
+SECONDS_PER_RESIDUE = 4e-8  # of a product in slots, modulo one prime, from encryption to decryption
+SECONDS_PER_TRANSFORM = 1.1e-5  # and what goes with it
+SECONDS_PER_PLAIN_PRODUCT = 2e-6
+SECONDS_PER_WEIGHT = 1.5e-8  # of party 0's factor, to read and encode; fitted to layers of 64 experts
+SECONDS_PER_ELEMENT = 3.5e-7  # of party 1's factor and of the result, to encrypt, send and decrypt
+SECONDS_PER_STEP = 4e-3
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,12 @@ def making_of(program: Program) -> Making:
     oblivious transfers.
     """
     cost = session_cost(_as_parties_make(program), extension_of(program.attributes))
-    return Making(*cost.sent, cost.rounds, sum(map(_step_seconds, cost.steps)))
+    seconds = SECONDS_OF_KEYS + sum(map(_step_seconds, cost.steps))
+    return Making(*cost.sent, cost.rounds, seconds)
 
 
 def making_of_part(operations: Sequence[Operation]) -> Making:
-    """What operations add to a program's, about: without keys and base OTs."""
+    """What operations add to a program's, about: without keys, base OTs and the rounds of making OTs."""
     steps = steps_of(correlated(list(operations)), USUAL_BITS)
     sent = [sum(step.sent_in_all[party] for step in steps) for party in (0, 1)]
     extending = sum(sum(step.ots) for step in steps) * USUAL_BITS / 16
@@ -76,7 +83,9 @@ def _step_seconds(step: Cost) -> float:
         slots = parameters.ciphertexts(count) * parameters.degree
         seconds += slots * len(parameters.moduli) * (parameters.terms + 1) / 2 * SECONDS_PER_RESIDUE
     for (shape, right_bits, ring), count in step.matrices.items():
-        of = layout(shape, right_bits, ring)
-        seconds += count * of.key_switches * SECONDS_PER_KEY_SWITCH
-        seconds += count * of.polynomials * of.primes * SECONDS_PER_TRANSFORM
+        of, (batch, rows, inner, columns) = layout(shape, right_bits, ring), shape
+        seconds += count * of.transforms * SECONDS_PER_TRANSFORM
+        seconds += count * of.plain_products * SECONDS_PER_PLAIN_PRODUCT
+        seconds += count * batch * inner * columns * SECONDS_PER_WEIGHT
+        seconds += count * batch * rows * (inner + columns) * SECONDS_PER_ELEMENT
     return seconds

@@ -36,7 +36,7 @@ class Cost:
     """A program's cost. `rounds` counts ticks in which anything is sent; bytes are what each party sends.
 
     `offline_bytes` are dealt to party 1; without a dealer they are what both parties send to make their
-    correlations, and `made` says more.
+    correlations, and `made` says more: of the whole program, as the parties make them, or about, of a part.
     """
 
     rounds: int
@@ -45,7 +45,6 @@ class Cost:
     offline_bytes: int
     setup_bytes: int
     multiplications: int
-    operations: tuple[OperationCost, ...]
     made: Making | None = None
 
     def report(self) -> dict[str, Any]:
@@ -58,6 +57,7 @@ class Cost:
         made = {"party0": self.made.party0, "party1": self.made.party1} if self.made else None
         return {
             "rounds": self.rounds,
+            **({"offline_rounds": self.made.rounds} if self.made else {}),
             "bytes": {
                 "online": {"party0": self.bytes_party0, "party1": self.bytes_party1},
                 "offline": made or dealt,
@@ -86,24 +86,30 @@ def operation_cost(operation: Operation, source: CorrelationSource) -> Operation
     )
 
 
+def operation_costs(program: Program) -> tuple[OperationCost, ...]:
+    """Of a share-stage program with its rings assigned, in its order."""
+    source = source_of(program.attributes)
+    return tuple(operation_cost(o, source) for o in program.operations)
+
+
 def cost_of(program: Program) -> Cost:
     """The cost of a share-stage program with its rings assigned."""
-    source = source_of(program.attributes)
-    operations = tuple(operation_cost(o, source) for o in program.operations)
-    linear = [o for o in program.operations if o.kind in ("linear", "gain")]
-    setup = TOKEN_BYTES + sum(size for o in linear for size in difference_sizes(o))
-    offline, made = sum(o.offline_bytes for o in operations), None
-    if source is CorrelationSource.TWO_PARTY:
-        whole = ATTRIBUTE in program.attributes
-        made = making_of(program) if whole else making_of_part(program.operations)
+    operations = program.operations
+    if source_of(program.attributes) is CorrelationSource.TWO_PARTY:
+        made = making_of(program) if ATTRIBUTE in program.attributes else making_of_part(operations)
         offline, setup = made.party0 + made.party1, 0
+    else:
+        made = None
+        offline = sum(map(correction_bytes, operations))
+        linear = [o for o in operations if o.kind in ("linear", "gain")]
+        setup = TOKEN_BYTES + sum(size for o in linear for size in difference_sizes(o))
+    messages = [message for o in operations for message in protocols[o.kind].messages(o)]
     return Cost(
         rounds=len(schedule(program, ticks)) - 1,
-        bytes_party0=sum(o.bytes_party0 for o in operations),
-        bytes_party1=sum(o.bytes_party1 for o in operations),
+        bytes_party0=sum(first for first, _ in messages),
+        bytes_party1=sum(second for _, second in messages),
         offline_bytes=offline,
         setup_bytes=setup,
-        multiplications=sum(o.multiplications for o in operations),
-        operations=operations,
+        multiplications=sum(protocols[o.kind].multiplications(o) for o in operations),
         made=made,
     )

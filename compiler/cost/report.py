@@ -162,9 +162,10 @@ def cost_text(folder: Path, network: Network) -> str:
     )
 
 
-def _offline(cost: Cost) -> tuple[str, str]:
+def _offline(cost: Cost) -> tuple[str, ...]:
     if cost.made:
         return (
+            f"rounds to prepare {count_of(cost.made.rounds)}",
             f"bytes to prepare  {count_of(cost.made.party0)} from party 0, {count_of(cost.made.party1)} from "
             "party 1, each session",
             f"seconds offline   about {cost.made.seconds:.2f} computing",

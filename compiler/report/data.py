@@ -29,7 +29,7 @@ def report_data(manifest: Entry, dumps: Dumps, choices: Entry, experts: Entry, v
     summary, share = summarise(dumps), share_stage(dumps)
     imported = dumps[0][1]
     computed = [program for _, program in dumps if program.stage is Stage.TENSOR][-1]
-    operations = Operations(imported, share, summary.cost)
+    operations = Operations(imported, share, summary.operations)
     options = manifest["program"]["options"]
     opened = openings(share)
     return {

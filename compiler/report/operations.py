@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 from mpcc.compiler.backend.split import ticks
-from mpcc.compiler.cost.model import Cost, OperationCost
+from mpcc.compiler.cost.model import OperationCost
 from mpcc.compiler.layers import layer_of, layers_by_node
 from mpcc.compiler.summary import VIEWS
 from mpcc.ir.program import Operation, Program, Value
@@ -49,13 +49,14 @@ class Totals:
 
 
 class Operations:
-    """`model` are the operations of the imported program but its constants; `share` the share stage's.
+    """`model` are the operations of the imported program but its constants; `share` the share stage's,
+    `costs` of theirs.
 
     Everything refers to them by their positions in these lists.
     """
 
-    def __init__(self, imported: Program, share: Program, cost: Cost) -> None:
-        self.imported, self.share, self.cost = imported, share, cost
+    def __init__(self, imported: Program, share: Program, costs: Sequence[OperationCost]) -> None:
+        self.imported, self.share, self.costs = imported, share, costs
         self.model = [o for o in imported.operations if o.kind != "constant"]
         self._producers = {v: i for i, o in enumerate(self.model) for v in o.results}
         labels = layers_by_node(imported)
@@ -105,7 +106,7 @@ class Operations:
     def totals(self, key: Callable[[int], Key]) -> dict[Key, Totals]:
         """Costs by a key of the share stage's operations."""
         found: dict[Key, Totals] = defaultdict(Totals)
-        for index, cost in enumerate(self.cost.operations):
+        for index, cost in enumerate(self.costs):
             found[key(index)].add(cost, self._rounds_of[index])
         return found
 
@@ -163,9 +164,7 @@ class Operations:
                 "multiplications": cost.multiplications,
                 **_ring(operation.result),
             }
-            for index, (operation, cost) in enumerate(
-                zip(self.share.operations, self.cost.operations, strict=True)
-            )
+            for index, (operation, cost) in enumerate(zip(self.share.operations, self.costs, strict=True))
         ]
 
     def layer_entries(self) -> list[Entry]:

@@ -20,11 +20,10 @@ from mpcc.ir.program import Attribute, Attributes, Builder, Operation, Program, 
 from mpcc.ir.types import Range, RingType, Sharing, Visibility
 from mpcc.passes.approximations.base import Approximation
 from mpcc.passes.approximations.plan import Plan, Used
+from mpcc.passes.lower.correlation_rules import state_weights
 from mpcc.passes.lower.reliance import Reliance, Reliances
 
 UNDECIDED = 64  # width of an opening that assign_rings decides
-WEIGHTED = ("linear", "gain")
-WEIGHT_STEP = 4  # of the public bound on a weight's magnitude, in bits
 SLACK = 1  # an opening or a truncation needs |x| < 2^(k-2): one bit beyond two's complement
 
 
@@ -132,6 +131,7 @@ class Context:
         self.builder = Builder(self.source.name, Stage.SHARE)
         self.values: dict[Value, Lowered] = {}
         self.producers = self.source.producers()
+        self.correlations = source_of(self.source.attributes)
         self.nodes: tuple[str, ...] = ()
         self._cache: dict[tuple[object, ...], Value] = {}
         self._constants = 0
@@ -147,8 +147,6 @@ class Context:
         self, kind: str, *operands: Value, extent: Range | None = None, **attributes: Attribute
     ) -> Value:
         """Append an operation at its widest ring; `extent` is the range of the real value."""
-        if kind in WEIGHTED and source_of(self.source.attributes) is CorrelationSource.TWO_PARTY:
-            attributes["weight_bits"] = self._weight_bits(operands[1])
         return emit_widest(self.builder, kind, operands, attributes, extent, self.nodes)
 
     def once(self, key: tuple[object, ...], make: Callable[[], Value]) -> Value:
@@ -175,19 +173,6 @@ class Context:
         kept = np.asarray(array, dtype=np.float32)
         name = self._store(kept)
         return self.emit("weight", name=name, fraction=fraction, shape=kept.shape, extent=extent)
-
-    def _weight_bits(self, weight: Value) -> int:
-        """Of the magnitude of a weight's integers: the least of its fraction bits and 4, 8, 12, .. more that
-        holds it. It decides about the noise of ciphertexts and is public: so it is coarse.
-        """
-        producer = next(o for o in reversed(self.builder.program.operations) if o.result is weight)
-        array = self.builder.program.constants[str(producer.attributes["name"])]
-        fraction = ring_of(weight).fraction
-        largest = max(abs(float(np.max(array, initial=0.0))), abs(float(np.min(array, initial=0.0))))
-        bits = fraction + WEIGHT_STEP
-        while largest * 2.0**fraction + 1 >= 2.0**bits:
-            bits += WEIGHT_STEP
-        return bits
 
     def _store(self, array: np.ndarray) -> str:
         name = f"c{self._constants}"
@@ -344,8 +329,10 @@ def lower(
     program = context.builder.program
     program.attributes = {
         "reveals": tuple(f"{n}={reveals.get(n, 'party1')}" for n in source.outputs),
-        **source_attributes(source_of(source.attributes)),
+        **source_attributes(context.correlations),
     }
+    if context.correlations is CorrelationSource.TWO_PARTY:
+        state_weights(program)
     return program
 
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.approximations.piecewise import Piecewise
@@ -26,13 +25,12 @@ from mpcc.passes.approximations.rounding import (
     slope_fraction,
 )
 from mpcc.passes.lower.context import Context, bits_for, ring_of
+from mpcc.passes.lower.correlation_rules import switch_error
 from mpcc.passes.lower.products import comparison, square
 
 # Where the ends of a function are constants or lines, arguments are right up to here (as many bits as 2^10
 # takes with a threshold subtracted), and this many times the widened range.
 SATURATED, BEYOND = 2000.0, 4.0
-SWITCH_ERROR = 2.0**-14  # of the result, from comparing an argument that was rounded
-SWITCH_SHARE = 0.5  # of an approximation's own error, where two parties pay for every bit compared
 FEWEST_COMPARED = 5  # fraction bits of it: an error of two units is within EDGE_ROOM
 IMAGE_POINTS = 257  # of a segment, where its values are taken
 IMAGE_ROOM = 2.0**-5  # of the values' width, on both sides
@@ -78,8 +76,7 @@ def segment_bits(
     is opened for what the bits select, if it is.
     """
     finest = finest_argument(context, x)
-    made = source_of(context.source.attributes) is CorrelationSource.TWO_PARTY
-    error = max(SWITCH_ERROR, SWITCH_SHARE * piecewise.error) if made else SWITCH_ERROR
+    error = switch_error(context.correlations, piecewise.error)
     fraction = min(finest, _compared_fraction(piecewise, finest, error))
     unit = 2.0**fraction
     farthest = max(reach.high - piecewise.thresholds[0], piecewise.thresholds[-1] - reach.low)

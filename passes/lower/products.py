@@ -7,19 +7,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from mpcc.ir.correlation_source import CorrelationSource, source_of
-from mpcc.ir.dialects.protocol import MAX_CARRY_BLOCKS
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range, Visibility
 from mpcc.passes.lower.context import Context, Lowered, bits_for, lowers, ring_of
+from mpcc.passes.lower.correlation_rules import block_width
 
 SQUARE = (0, 0, 1)
 WIDE_BITS = (
     56  # integer and fraction bits above which a public product takes fewer fraction bits of its operand
 )
 RELATIVE_BITS = 16
-WIDEST_BLOCK, FEWER_DEALT = 6, 4  # bits of a comparison's blocks, each of which deals 2^bits bits
-BITS_OF_AND = 4  # a product of shared bits, by oblivious transfers of one bit in both directions
 
 
 def known(context: Context, share: Value) -> Range:
@@ -130,39 +127,10 @@ def comparison(
 
     |x - t| < 2^(bits - 1) units.
     """
-    width = block_width(bits, len(thresholds), source_of(context.source.attributes))
+    width = block_width(context.correlations, bits, len(thresholds))
     drop = max(fraction, opened_at or fraction) - fraction
     opened = context.opened(share, fraction + drop, bits + drop)
     return context.emit("less_than", opened, bits=bits, width=width, drop=drop, thresholds=thresholds)
-
-
-def block_width(bits: int, thresholds: int, source: CorrelationSource) -> int:
-    """Width of a comparison's blocks, the one that costs least.
-
-    With a dealer: for one threshold one block up to 7 bits, else blocks of 4; for several, which all pay for
-    the number of blocks, the narrowest among the fewest. Without: the fewest bits to prepare and to send.
-    """
-    if source is CorrelationSource.TWO_PARTY:
-        return min(range(1, min(WIDEST_BLOCK, bits - 1) + 1), key=lambda w: _made_bits(bits, thresholds, w))
-    width = fewest_blocks(bits)
-    return FEWER_DEALT if thresholds == 1 and width < bits - 1 else width
-
-
-def _made_bits(bits: int, thresholds: int, width: int) -> float:
-    """What two parties send each other for a comparison: one-hots of its blocks, products of a threshold's
-    masks, its openings. Infinite where there are more blocks than a carry may have.
-    """
-    blocks = -(-(bits - 1) // width)
-    if blocks > MAX_CARRY_BLOCKS:
-        return math.inf
-    onehots = 2.0 * ((1 << width) - 2) * blocks
-    products = (3 << (blocks - 1)) - (2 * blocks + 1)  # of two masks and more
-    return onehots + thresholds * (BITS_OF_AND * products + 2 * (2 * blocks - 2))
-
-
-def fewest_blocks(bits: int) -> int:
-    """Width of a comparison's blocks: the narrowest among the fewest."""
-    return math.ceil((bits - 1) / math.ceil((bits - 1) / WIDEST_BLOCK))
 
 
 def rectified(context: Context, share: Value, extent: Range, fraction: int, result: Range) -> Value:

@@ -9,13 +9,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any, TypeVar
 
 import click
 
 from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.events import Events, JsonEvents, ScreenEvents
+from mpcc.runtime.interrupts import heed_interrupts
 from mpcc.runtime.program_folder import PartyFolder
 from mpcc.runtime.session import internal_error
 from mpcc.runtime.store.opening import open_or_create, open_store_of
@@ -199,9 +199,7 @@ def run_command(
         return error.exit_code
     if not isinstance(options, dict):  # --help
         return SUCCESS
-    signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
-        signal.signal(signal.SIGHUP, _interrupt)
+    heed_interrupts()
     try:
         if options.pop("events"):
             threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -232,10 +230,6 @@ def _fail(events: Events, error: MpccError) -> int:
     with contextlib.suppress(OSError):  # whoever listened is gone
         events.failed(error)
     return FAILURE
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _end_with_parent() -> None:

@@ -132,7 +132,7 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
     with contextlib.closing(opening(options, folder)) as store:
         prepared.load_weights()
         with Listener(options["listen"], secured) as listener, contextlib.ExitStack() as stack:
-            workshop = workshop_of(folder, prepared, lambda done, total: None)
+            workshop = workshop_of(folder, prepared, None)
             served = Served(folder, prepared.execute, inputs, store, workshop, options["most_unused"])
             server = Server(served, listener, limits, sessions, options["queue"], log)
             if options["dealer"]:

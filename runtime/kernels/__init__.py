@@ -2,194 +2,60 @@
 
 MPCC_KERNELS=numpy forces the NumPy twins. MPCC_ISA=portable|avx2|avx512|avx512ifma forces a level of the
 native core, MPCC_THREADS its number of threads (default: all cores); a value that cannot be used is error
-MPC-K001. `twin` documents each function.
+MPC-K001, a core without one of the kernels is MPC-K002. `twin` documents each function.
 """
 
+import importlib
 import importlib.util
 import os
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.kernels import twin
 from mpcc.runtime.kernels.ntt_tables import NttTables, ntt_primes, ntt_tables
 from mpcc.runtime.kernels.subsets import carry_subsets
 from mpcc.runtime.kernels.tables import cosine_table, exp_table, wave_table
-from mpcc.runtime.kernels.twin import KEY_OTS, SOFTSPOKEN_CHUNK, element_bytes, tree_bits
+from mpcc.runtime.kernels.twin import *
+from mpcc.runtime.kernels.twin_rings import element_bytes
+from mpcc.runtime.kernels.twin_softspoken import SOFTSPOKEN_CHUNK, tree_bits
+from mpcc.runtime.kernels.twin_transfer import KEY_OTS
 
-_EXTENSION = "mpcc.runtime.kernels._native"
+__all__ = [
+    "KEY_OTS",
+    "SOFTSPOKEN_CHUNK",
+    "NttTables",
+    "carry_subsets",
+    "cosine_table",
+    "element_bytes",
+    "exp_table",
+    "ntt_primes",
+    "ntt_tables",
+    "tree_bits",
+    "wave_table",
+]
+__all__ += twin.KERNELS
 
-if os.environ.get("MPCC_KERNELS") == "numpy" or importlib.util.find_spec(_EXTENSION) is None:
-    from mpcc.runtime.kernels.twin import (
-        automorphism,
-        carry_node,
-        compare_leaves,
-        double_seeds,
-        drop_primes,
-        expand,
-        exponential,
-        isa,
-        keep_memory,
-        key_switch,
-        lookup_bits,
-        lookup_receive,
-        lookup_send,
-        lowest_bits,
-        matmul,
-        matmul_add,
-        merge_pairs,
-        multiply_accumulate,
-        multiply_plain,
-        ntt_forward,
-        ntt_inverse,
-        pack,
-        pack_difference,
-        planes_join,
-        planes_pack,
-        planes_split,
-        planes_unpack,
-        residues,
-        return_memory,
-        row_counts,
-        scale_down,
-        scale_up,
-        segmented_polynomial,
-        shift_right,
-        silent_receive,
-        silent_send,
-        sine_series,
-        softspoken_receive,
-        softspoken_send,
-        transfer_receive,
-        transfer_receive_bits,
-        transfer_send,
-        transfer_send_bits,
-        tree_sums,
-        truncate_close,
-        truncate_open,
-        uniform_residues,
-        unpack,
-        unpack_add,
-        unpack_sum,
-    )
-else:
+_NATIVE = "mpcc.runtime.kernels._native"
+
+
+def _native_kernels() -> dict[str, object]:
+    """The native core's, which take the twins' places; none where NumPy runs. Raises MPC-K001, MPC-K002."""
+    if os.environ.get("MPCC_KERNELS") == "numpy" or importlib.util.find_spec(_NATIVE) is None:
+        return {}
     try:
-        from mpcc.runtime.kernels._native import (
-            automorphism,
-            carry_node,
-            compare_leaves,
-            double_seeds,
-            drop_primes,
-            expand,
-            exponential,
-            isa,
-            keep_memory,
-            key_switch,
-            lookup_bits,
-            lookup_receive,
-            lookup_send,
-            lowest_bits,
-            matmul,
-            matmul_add,
-            merge_pairs,
-            multiply_accumulate,
-            multiply_plain,
-            ntt_forward,
-            ntt_inverse,
-            pack,
-            pack_difference,
-            planes_join,
-            planes_pack,
-            planes_split,
-            planes_unpack,
-            residues,
-            return_memory,
-            row_counts,
-            scale_down,
-            scale_up,
-            segmented_polynomial,
-            shift_right,
-            silent_receive,
-            silent_send,
-            sine_series,
-            softspoken_receive,
-            softspoken_send,
-            transfer_receive,
-            transfer_receive_bits,
-            transfer_send,
-            transfer_send_bits,
-            tree_sums,
-            truncate_close,
-            truncate_open,
-            uniform_residues,
-            unpack,
-            unpack_add,
-            unpack_sum,
-        )
+        core = importlib.import_module(_NATIVE)
     except ImportError as error:
         raise MpccError(
             "MPC-K001",
             str(error),
             remedy="correct or unset MPCC_ISA and MPCC_THREADS; MPCC_KERNELS=numpy runs without native code",
         ) from error
+    if missing := [name for name in twin.KERNELS if not hasattr(core, name)]:
+        raise MpccError(
+            "MPC-K002",
+            f"the native core lacks {', '.join(missing)}: it was built from other sources ({core.__file__})",
+            remedy="build and install mpcc again; MPCC_KERNELS=numpy runs without native code",
+        )
+    return {name: getattr(core, name) for name in twin.KERNELS}
 
-__all__ = [
-    "KEY_OTS",
-    "SOFTSPOKEN_CHUNK",
-    "NttTables",
-    "automorphism",
-    "carry_node",
-    "carry_subsets",
-    "compare_leaves",
-    "cosine_table",
-    "double_seeds",
-    "drop_primes",
-    "element_bytes",
-    "exp_table",
-    "expand",
-    "exponential",
-    "isa",
-    "keep_memory",
-    "key_switch",
-    "lookup_bits",
-    "lookup_receive",
-    "lookup_send",
-    "lowest_bits",
-    "matmul",
-    "matmul_add",
-    "merge_pairs",
-    "multiply_accumulate",
-    "multiply_plain",
-    "ntt_forward",
-    "ntt_inverse",
-    "ntt_primes",
-    "ntt_tables",
-    "pack",
-    "pack_difference",
-    "planes_join",
-    "planes_pack",
-    "planes_split",
-    "planes_unpack",
-    "residues",
-    "return_memory",
-    "row_counts",
-    "scale_down",
-    "scale_up",
-    "segmented_polynomial",
-    "shift_right",
-    "silent_receive",
-    "silent_send",
-    "sine_series",
-    "softspoken_receive",
-    "softspoken_send",
-    "transfer_receive",
-    "transfer_receive_bits",
-    "transfer_send",
-    "transfer_send_bits",
-    "tree_bits",
-    "tree_sums",
-    "truncate_close",
-    "truncate_open",
-    "uniform_residues",
-    "unpack",
-    "unpack_add",
-    "unpack_sum",
-    "wave_table",
-]
+
+globals().update(_native_kernels())

@@ -4,7 +4,9 @@ The transform of a polynomial a at degree N and prime p = 1 mod 2N is the vector
 to N - 1, with psi a primitive 2N-th root of one mod p and rev the reversal of log2(N) bits. Its steps use the
 powers psi^rev(i), each beside its quotient floor(power * 2^52 / p), by which a product is reduced without a
 division (Shoup's method: Harvey, "Faster arithmetic for number-theoretic transforms", Journal of Symbolic
-Computation 60, 2014).
+Computation 60, 2014). Where the processor has no such products of integers, it takes the power and the
+quotient as doubles instead (van der Hoeven, Lecerf, Quintin, "Modular SIMD arithmetic in Mathemagix", ACM
+TOMS 43, 2016, section 3).
 """
 
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ _BASES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41)
 
 @dataclass(frozen=True, eq=False)
 class NttTables:
-    """moduli uint64[P]; forward and inverse uint64[P, 2, N]: factors, and their quotients. Read only.
+    """moduli uint64[P]; forward and inverse uint64[P, 4, N]: factors and their quotients, as integers and as
+    the bits of doubles: w from -p/2 to p/2, and w / p rounded. Read only.
 
     Factor i of `forward` is psi^rev(i), of `inverse` psi^-rev(i); but the first two of `inverse`, those of
     the last step, carry the division by N as well: N^-1 and psi^-(N/2) N^-1.
@@ -85,7 +88,10 @@ def _powers(psi: int, p: int, degree: int) -> list[int]:
 
 
 def _with_quotients(factors: list[int], p: int) -> NDArray[np.uint64]:
-    return np.array([factors, [(factor << QUOTIENT_BITS) // p for factor in factors]], dtype=np.uint64)
+    centred = [factor if 2 * factor < p else factor - p for factor in factors]
+    integers = np.array([factors, [(factor << QUOTIENT_BITS) // p for factor in factors]], dtype=np.uint64)
+    doubles = np.array([centred, [factor / p for factor in centred]], dtype=np.float64)
+    return np.concatenate([integers, doubles.view(np.uint64)])
 
 
 def ntt_primes(bits: int, degree: int, count: int) -> list[int]:

@@ -5,6 +5,8 @@ import numpy as np
 from mpcc.runtime.kernels.subsets import MAX_BLOCKS, carry_subset_count
 from mpcc.runtime.kernels.twin_arrays import U64, check, low_mask, to_plane, words_of
 
+__all__ = ["carry_node", "compare_leaves"]
+
 
 def compare_leaves(
     opened: U64, onehots: U64, sign_share: U64, thresholds: U64, bits: int, width: int, party: int

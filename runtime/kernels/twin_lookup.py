@@ -15,6 +15,8 @@ from mpcc.runtime.kernels.twin_arrays import U8, U64, check, low_mask, words_of
 from mpcc.runtime.kernels.twin_rings import pack, planes_unpack, unpack
 from mpcc.runtime.kernels.twin_transfer import KEY_OTS, hash_blocks, hash_pads
 
+__all__ = ["lookup_receive", "lookup_send"]
+
 MAX_LOOKUP_BITS = 8
 
 

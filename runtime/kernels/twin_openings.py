@@ -5,6 +5,8 @@ import numpy as np
 from mpcc.runtime.kernels.twin_arrays import U8, U64, check, low_mask
 from mpcc.runtime.kernels.twin_rings import pack, unpack
 
+__all__ = ["pack_difference", "shift_right", "truncate_close", "truncate_open", "unpack_add", "unpack_sum"]
+
 
 def pack_difference(a: U64, b: U64, bits: int, offset: int = 0) -> U8:
     """`pack` of a + offset - b, uint64[n] each, offset mod 2^64: opens a under the mask b."""

@@ -6,6 +6,8 @@ import numpy as np
 
 from mpcc.runtime.kernels.twin_arrays import I64, U8, U64, check, low_mask
 
+__all__ = ["segmented_polynomial"]
+
 MAX_POWERS = 64  # of a segmented polynomial, (A + 1) * (B + 1)
 
 

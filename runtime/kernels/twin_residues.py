@@ -15,6 +15,8 @@ from mpcc.runtime.kernels.ntt_tables import MAX_PRIMES, PRIME_BITS
 from mpcc.runtime.kernels.twin_arrays import I32, I64, U64, check, low_mask
 from mpcc.runtime.kernels.twin_rings import expand
 
+__all__ = ["drop_primes", "residues", "scale_down", "scale_up", "uniform_residues"]
+
 
 def check_moduli(moduli: U64, what: str) -> None:
     check(moduli, np.uint64, 1, f"{what}: moduli")

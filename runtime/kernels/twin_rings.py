@@ -5,6 +5,18 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from mpcc.runtime.kernels.twin_arrays import I32, U8, U64, check, low_mask, to_plane, words_of
 
+__all__ = [
+    "expand",
+    "matmul",
+    "matmul_add",
+    "pack",
+    "planes_join",
+    "planes_pack",
+    "planes_split",
+    "planes_unpack",
+    "unpack",
+]
+
 
 def expand(key: bytes, stream: int, count: int, bits: int, first: int = 0) -> U64:
     """`count` elements of Z/2^bits from AES-128 in counter mode (NIST SP 800-38A, section 6.5), from element

@@ -10,6 +10,16 @@ from mpcc.runtime.kernels.ntt_tables import MAX_DEGREE, MIN_DEGREE, NttTables
 from mpcc.runtime.kernels.twin_arrays import I32, I64, U64, check
 from mpcc.runtime.kernels.twin_residues import add, check_moduli, drop_primes, multiply, residues, subtract
 
+__all__ = [
+    "automorphism",
+    "key_switch",
+    "merge_pairs",
+    "multiply_accumulate",
+    "multiply_plain",
+    "ntt_forward",
+    "ntt_inverse",
+]
+
 
 def ntt_forward(x: U64, tables: NttTables) -> None:
     """Transforms each polynomial of x[R, P, N] in place."""
@@ -150,7 +160,7 @@ def _check_transform(x: U64, tables: NttTables, what: str) -> None:
 
 def _check_tables(tables: NttTables, primes: int, degree: int, what: str) -> None:
     check_moduli(tables.moduli, what)
-    shape = (primes, 2, degree)
+    shape = (primes, 4, degree)
     if (
         not MIN_DEGREE <= degree <= MAX_DEGREE
         or tables.forward.shape != shape

@@ -4,6 +4,8 @@ import numpy as np
 
 from mpcc.runtime.kernels.twin_arrays import U8, U16, U64, check
 
+__all__ = ["lookup_bits", "row_counts"]
+
 
 def row_counts(opened: U64, onehots: U8 | U16, bits: int, low: int, levels: int) -> U64:
     """Shares uint64[rows, levels] of the number of elements of a row in [v, low + levels], for

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from mpcc.runtime.kernels.twin_arrays import U64, check, to_plane
 from mpcc.runtime.kernels.twin_rings import expand
 
+__all__ = ["lowest_bits", "silent_receive", "silent_send", "tree_sums"]
+
 LOCALITY = 10  # entries of the code's table that are added up for one output
 MAX_DEPTH = 16
 

@@ -5,6 +5,8 @@ import numpy as np
 from mpcc.runtime.kernels.twin_arrays import U64, check
 from mpcc.runtime.kernels.twin_rings import expand
 
+__all__ = ["double_seeds", "softspoken_receive", "softspoken_send"]
+
 DELTA_BITS = 128
 SOFTSPOKEN_CHUNK = 128  # words of a leaf's key stream: an extension begins at a multiple
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from mpcc.runtime.kernels.twin_arrays import I64, U64, check, low_mask
 
+__all__ = ["exponential", "sine_series"]
+
 
 def sine_series(
     delta: U64,

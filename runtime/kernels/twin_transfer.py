@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from mpcc.runtime.kernels.twin_arrays import U8, U64, check, low_mask, to_plane, words_of
 from mpcc.runtime.kernels.twin_rings import pack, planes_unpack, unpack
 
+__all__ = ["transfer_receive", "transfer_receive_bits", "transfer_send", "transfer_send_bits"]
+
 KEY_OTS = 512  # OTs that share a key; the first tweak of a call is a multiple
 KEY_PREFIX = b"mpcc OT "
 

@@ -15,7 +15,7 @@ import numpy as np
 from mpcc.ir.dialects.base import integers
 from mpcc.ir.program import Operation
 from mpcc.ir.types import RingType
-from mpcc.runtime.kernels.twin import MAX_POWERS
+from mpcc.runtime.kernels.twin_polynomial import MAX_POWERS
 from mpcc.runtime.protocols.base import ring_type
 from mpcc.runtime.protocols.making_polynomial import Opening, make_openings, make_polynomial, planes_needed
 from mpcc.runtime.protocols.masked_polynomial import VARIANTS, MaskedPolynomial, Row, Shape, Variant

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -45,6 +45,7 @@ class Meter:
     def __init__(self) -> None:
         self.counters: defaultdict[Phase, Counters] = defaultdict(Counters)
         self._phase: Phase = "online"
+        self._watch: Callable[[int], None] = lambda count: None
 
     @contextmanager
     def counting(self, phase: Phase) -> Iterator[Counters]:
@@ -56,6 +57,19 @@ class Meter:
         finally:
             self.counters[phase].seconds += time.perf_counter() - started
             self._phase = outer
+
+    @contextmanager
+    def watching(self, moved: Callable[[int], None]) -> Iterator[None]:
+        """`moved` is told of the block's bytes, of both directions, as they are handed over."""
+        self._watch = moved
+        try:
+            yield
+        finally:
+            self._watch = lambda count: None
+
+    def move(self, count: int) -> None:
+        """So many bytes of a tick, in either direction."""
+        self._watch(count)
 
     def record(self, sent: int, received: int) -> None:
         """Count one tick; a tick without a byte in either direction is not a round."""

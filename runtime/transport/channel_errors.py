@@ -40,6 +40,24 @@ def silence(seconds: float) -> MpccError:
     )
 
 
+def endless_work(seconds: float) -> MpccError:
+    """MPC-R005."""
+    return MpccError(
+        "MPC-R005",
+        f"the other party has computed for {seconds:g} s without an answer",
+        remedy="see the other party's output; raise --timeout on both sides if it is only slow",
+    )
+
+
+def idle_talk() -> MpccError:
+    """MPC-R006."""
+    return MpccError(
+        "MPC-R006",
+        "the other party says that it computes, far more often than it should",
+        remedy="install the same version of mpcc on both machines",
+    )
+
+
 def wrong_length(length: int, expected: str) -> MpccError:
     """MPC-R006."""
     return MpccError(

@@ -25,6 +25,7 @@ class FrameType(IntEnum):
     CONFIRM = 7
     DEALING = 8
     PREPARING = 9
+    WORKING = 10  # nothing yet: the sender computes
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,19 @@
-"""Bytes on their way out: what the network takes is sent at once, the rest while the party computes."""
+"""Bytes on their way out: what the network takes is sent at once, the rest while the party computes.
+
+A party that computes for long also says that it does: see `working`.
+"""
 
 from __future__ import annotations
 
 import select
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 
+from mpcc.runtime.interrupts import step
 from mpcc.runtime.transport.connection import Connection
+from mpcc.runtime.transport.working import Activity
 
 _PARTS = 64  # handed to one system call, which takes 1024 at most
 _PATIENCE_MS = 100  # between looks at whether the channel was closed
@@ -24,6 +31,10 @@ class Outbox:
         self._parts: deque[memoryview] = deque()
         self._changed = threading.Condition()
         self._left = False
+        self._left_at = 0.0
+        self._period: float | None = None
+        self._say: Callable[[], None] = lambda: None
+        self._activity = Activity()
         self._open = True
         self._thread: threading.Thread | None = None
 
@@ -43,7 +54,7 @@ class Outbox:
 
     def push(self) -> int:
         """Send what the network takes without waiting; its bytes. Raises OSError for a broken connection."""
-        with self._changed:
+        with step, self._changed:
             if not self._parts:
                 return 0
             sent = total = self._connection.send(
@@ -58,13 +69,24 @@ class Outbox:
                 sent -= taken
             return total
 
+    def say_every(self, seconds: float, say: Callable[[], None]) -> None:
+        """From now on `say` puts something whenever the owner has computed so long since it left, or since
+        then, and nothing is unsent.
+        """
+        with self._changed:
+            self._period, self._say = seconds, say
+            self._changed.notify()
+        self._start()
+
     def leave(self) -> None:
         """The owner turns to other work: what is unsent goes on by itself."""
-        if not self._parts:
+        if not self._parts and self._period is None:
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="sending", daemon=True)
-            self._thread.start()
+        self._left_at = time.monotonic()
+        if not self._parts:
+            self._left = True
+            return
+        self._start()
         with self._changed:
             self._left = True
             self._changed.notify()
@@ -87,12 +109,19 @@ class Outbox:
         if self._thread is not None:
             self._thread.join()
 
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="sending", daemon=True)
+            self._thread.start()
+
     def _work(self) -> None:
         poller = select.poll()
         poller.register(self._connection, select.POLLOUT)
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: not self._open or (self._left and bool(self._parts)))
+                if not self._changed.wait_for(self._is_wanted, self._pause()):
+                    self._speak()
+                    continue
                 if not self._open:
                     return
             poller.poll(_PATIENCE_MS)
@@ -103,3 +132,21 @@ class Outbox:
             except OSError:  # the owner meets it, too, and can tell why
                 with self._changed:
                     self._left = False
+
+    def _is_wanted(self) -> bool:
+        return not self._open or (self._left and bool(self._parts))
+
+    def _pause(self) -> float | None:
+        """Seconds until there may be something to say."""
+        if self._period is None:
+            return None
+        now = time.monotonic()
+        return max((self._left_at if self._left else now) + self._period - now, 0.0)
+
+    def _speak(self) -> None:
+        """If the owner has been away for so long, and is not asleep."""
+        busy, now = self._activity.look(), time.monotonic()
+        if self._period is not None and self._left and now >= self._left_at + self._period:
+            self._left_at = now
+            if busy:
+                self._say()

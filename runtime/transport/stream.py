@@ -12,10 +12,13 @@ from collections import deque
 import numpy as np
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime.interrupts import step
 from mpcc.runtime.transport.channel import BytesLike, Meter, byte_view
 from mpcc.runtime.transport.channel_errors import (
     PeerError,
     connection_lost,
+    endless_work,
+    idle_talk,
     session_over,
     silence,
     wrong_kind,
@@ -33,6 +36,7 @@ from mpcc.runtime.transport.frame import (
 from mpcc.runtime.transport.outbox import Outbox
 from mpcc.runtime.transport.tls import Peer
 from mpcc.runtime.transport.tls_errors import ConnectionFailed
+from mpcc.runtime.transport.working import LONGEST_WORK, Deadline, period
 
 DEFAULT_TIMEOUT = 30.0  # seconds without a byte from, or to, the other party
 LONGEST_TIMEOUT = 604_800.0  # a week; some system calls take no more than 24 days
@@ -50,7 +54,8 @@ class StreamChannel:
     A tick's messages are gathered into frames of at least `FRAME_BYTES`, but for the last: an error between
     two of them can still be told. Sends and receives are driven together by one poll loop, so that large
     frames in both directions cannot block each other. Every wait ends after `timeout` seconds without
-    progress (MPC-R005), and all of them when the session's time is over (MPC-R014): see `limit`.
+    progress (MPC-R005), and all of them when the session's time is over (MPC-R014): see `limit`. A party
+    that computes for long says so, and is waited for: see `working`.
     """
 
     def __init__(self, connection: Connection, timeout: float = DEFAULT_TIMEOUT) -> None:
@@ -69,11 +74,21 @@ class StreamChannel:
         self._outgoing_due = 0  # bytes of the tick that are still to be handed over
         self._incoming_due: deque[int] = deque()  # bytes still to be received, tick by tick
         self._frame_due = 0  # bytes still to be received of a frame whose header was read
+        self._header = memoryview(bytearray(HEADER_BYTES))  # of the next frame
+        self._header_filled = 0
+        self._next_header: FrameHeader | None = None  # read already
+        self._limited = False
 
     def limit(self, silence_seconds: float, session_seconds: float) -> None:
-        """From now on, wait so long for a byte, and end so long after now (which may be infinite)."""
+        """From now on, wait so long for a byte, and end so long after now (which may be infinite).
+
+        The other party does the same: from now on both say when they compute for long.
+        """
         self._timeout = silence_seconds
         self._session_end = time.monotonic() + session_seconds
+        self._limited = True
+        self._outbox.say_every(period(silence_seconds), lambda: self._put(FrameType.WORKING))
+        self._outbox.leave()
 
     def stop(self, error: MpccError) -> None:
         """From another thread: the owner's present wait, or its next one, ends with this error."""
@@ -98,6 +113,7 @@ class StreamChannel:
             self._queue(FrameType.DATA, *self._unannounced)
             self._unannounced.clear()
             self.meter.record_frame()
+            self.meter.move(size)
             self._send_some()
             self._outbox.leave()
 
@@ -117,6 +133,7 @@ class StreamChannel:
             filled += part
             self._frame_due -= part
             self._incoming_due[0] -= part
+            self.meter.move(part)
         if not self._incoming_due[0]:
             self._incoming_due.popleft()
         self._outbox.leave()
@@ -157,7 +174,9 @@ class StreamChannel:
         header = self._receive_header(kind, deadline)
         if header.length > maximum:
             raise wrong_length(header.length, f"at most {maximum}")
-        return bytes(self._receive_body(header.length, deadline))
+        payload = bytes(self._receive_body(header.length, deadline))
+        self._outbox.leave()
+        return payload
 
     def finish(self) -> None:
         """Both parties say that they are done, then close. Raises MPC-R004..R008."""
@@ -173,7 +192,7 @@ class StreamChannel:
         with contextlib.suppress(OSError, MpccError):
             if not self._outbox:  # inside a half-sent frame the code would read as its payload
                 self._queue(FrameType.ABORT, memoryview(code.encode("ascii")))
-                self._flush(time.monotonic() + ABORT_LINGER)
+                self._flush(Deadline(ABORT_LINGER))
         self._outbox.clear()
         with contextlib.suppress(OSError):
             self._connection.shutdown()
@@ -185,23 +204,29 @@ class StreamChannel:
         self._outbox.close()
         self._connection.close()
 
-    def _deadline(self, size: int) -> float:
+    def _deadline(self, size: int) -> Deadline:
         """For `size` bytes to come, and all that is queued."""
-        return time.monotonic() + self._timeout + (size + self._outbox.size) / SLOWEST_RATE
+        patience = self._timeout + (size + self._outbox.size) / SLOWEST_RATE
+        return Deadline(patience, LONGEST_WORK * self._timeout)
 
     def _queue(self, kind: FrameType, *payload: memoryview) -> None:
-        header = FrameHeader(kind, self._next_sent % SEQUENCE_MODULUS, sum(map(len, payload))).pack()
-        self._next_sent += 1
-        self._outbox.put(memoryview(header), *payload)
+        self._outbox.enter()  # which says nothing now
+        self._put(kind, *payload)
 
-    def _data_frame(self, most: int, deadline: float) -> int:
+    def _put(self, kind: FrameType, *payload: memoryview) -> None:
+        header = FrameHeader(kind, self._next_sent % SEQUENCE_MODULUS, sum(map(len, payload))).pack()
+        with step:
+            self._next_sent += 1
+            self._outbox.put(memoryview(header), *payload)
+
+    def _data_frame(self, most: int, deadline: Deadline) -> int:
         """Length of the next frame of a tick of which `most` bytes are due."""
         length = self._receive_header(FrameType.DATA, deadline).length
         if not 0 < length <= most:
             raise wrong_length(length, f"at most {most}")
         return length
 
-    def _receive_header(self, kind: FrameType, deadline: float) -> FrameHeader:
+    def _receive_header(self, kind: FrameType, deadline: Deadline) -> FrameHeader:
         header = self._parse_header(deadline)
         if header.type is FrameType.ABORT:
             raise self._peer_error(header, deadline)
@@ -209,31 +234,57 @@ class StreamChannel:
             raise wrong_kind(header.type.name, kind.name)
         return header
 
-    def _parse_header(self, deadline: float) -> FrameHeader:
-        header = FrameHeader.unpack(self._receive_body(HEADER_BYTES, deadline))
+    def _parse_header(self, deadline: Deadline) -> FrameHeader:
+        while self._next_header is None:
+            self._fetch_header(deadline)
+        header, self._next_header = self._next_header, None
+        return header
+
+    def _fetch_header(self, deadline: Deadline, until_sent: bool = False) -> None:
+        """That of the next frame, unless it only says that the other party computes; or a part of it."""
+        self._header_filled += self._pump(self._header[self._header_filled :], deadline, until_sent)
+        if self._header_filled < HEADER_BYTES:
+            return
+        self._header_filled = 0
+        header = FrameHeader.unpack(self._header)
         expected = self._next_received % SEQUENCE_MODULUS
         if header.sequence != expected:
             raise wrong_number(header.sequence, expected)
         self._next_received += 1
-        return header
+        if header.type is not FrameType.WORKING or not self._limited:
+            self._next_header = header
+        elif header.length:
+            raise wrong_length(header.length, "0")
+        elif not deadline.put_off():
+            raise idle_talk()
 
-    def _receive_body(self, length: int, deadline: float) -> memoryview:
+    def _receive_body(self, length: int, deadline: Deadline) -> memoryview:
         buffer = np.empty(length, np.uint8).data if length else _EMPTY
         self._pump(buffer, deadline)
         return buffer
 
-    def _flush(self, deadline: float) -> None:
-        if self._outbox:
-            self._pump(_EMPTY, deadline, until_sent=True)
+    def _flush(self, deadline: Deadline) -> None:
+        """Send what is queued. The other party may compute before it reads it, and say so."""
+        while self._outbox:
+            if self._frame_due or self._next_header:
+                self._pump(_EMPTY, deadline, until_sent=True)
+            else:
+                self._fetch_header(deadline, until_sent=True)
+        self._outbox.leave()
 
-    def _pump(self, incoming: memoryview, deadline: float, until_sent: bool = False) -> None:
-        """Send what is queued and fill `incoming`; return when it is full (and, if asked, all is sent)."""
+    def _pump(self, incoming: memoryview, deadline: Deadline, until_sent: bool = False) -> int:
+        """Send what is queued and fill `incoming`, until that is full or, if asked, until all is sent. How
+        much of it is filled.
+        """
         self._outbox.enter()
         idle_deadline = time.monotonic() + self._timeout
-        while len(incoming) or (until_sent and self._outbox):
+        filled = 0
+        while self._outbox if until_sent else filled < len(incoming):
             sent = self._send_some()
-            received = self._receive_some(incoming) if len(incoming) else 0
-            incoming = incoming[received:]
+            received = self._receive_some(incoming[filled:]) if len(incoming) else 0
+            filled += received
+            if until_sent and filled and filled == len(incoming):
+                break
             now = time.monotonic()
             if sent or received:
                 idle_deadline = now + self._timeout
@@ -241,11 +292,13 @@ class StreamChannel:
                 raise session_over()
             if self._stopped is not None:
                 raise self._stopped
-            remaining = min(deadline, idle_deadline) - now
+            remaining = min(deadline.end, idle_deadline) - now
             if remaining <= 0:
-                raise silence(self._timeout)
+                worked = LONGEST_WORK * self._timeout
+                raise endless_work(worked) if now >= deadline.last else silence(self._timeout)
             if not (sent or received):
                 self._wait(bool(len(incoming)), min(remaining, _PATIENCE))
+        return filled
 
     def _wait(self, reading: bool, seconds: float) -> bool:
         """Wait until the socket is ready; False when the time is over."""
@@ -275,7 +328,7 @@ class StreamChannel:
         """After a failed send: why the peer ended, if it left word, else that the connection is lost."""
         self._outbox.clear()
         self._session_end, self._stopped = math.inf, None
-        deadline = time.monotonic() + ABORT_LINGER
+        deadline = Deadline(ABORT_LINGER)
         try:
             self._skip(self._frame_due, deadline)
             while True:
@@ -288,13 +341,13 @@ class StreamChannel:
         except MpccError:
             return connection_lost()
 
-    def _peer_error(self, header: FrameHeader, deadline: float) -> MpccError:
+    def _peer_error(self, header: FrameHeader, deadline: Deadline) -> MpccError:
         if header.length != ABORT_BYTES:
             return wrong_length(header.length, str(ABORT_BYTES))
         raw = bytes(self._receive_body(ABORT_BYTES, deadline))
         return PeerError(raw.decode("ascii") if _ERROR_CODE.fullmatch(raw) else "")
 
-    def _skip(self, length: int, deadline: float) -> None:
+    def _skip(self, length: int, deadline: Deadline) -> None:
         while length:
             chunk = min(length, 1 << 16)
             self._receive_body(chunk, deadline)

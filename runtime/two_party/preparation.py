@@ -18,7 +18,6 @@ from __future__ import annotations
 import hashlib
 import secrets
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -28,7 +27,7 @@ from mpcc.runtime.store.store import Store
 from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel
-from mpcc.runtime.two_party.just_in_time import Workshop
+from mpcc.runtime.two_party.just_in_time import Workshop, watched
 
 BATCH = hashlib.sha256(b"mpcc sessions between two parties").digest()[
     :16
@@ -70,23 +69,15 @@ def prepare_sessions(
     made, missing = agree(channel, store, transcript, min(sessions, _MOST))
     preparation_id = confirm(channel, party, transcript)
     store.add_batch(BATCH, None)
-    done, total = 0, made * workshop.payload_bytes
-
-    def counted(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
-        nonlocal done
-        for piece in pieces:
-            yield piece
-            done += len(piece)
-            workshop.progress(done, total)
-
-    with channel.meter.counting("preparation") as counters:
+    with channel.meter.counting("preparation") as counters, watched(channel, workshop, made) as ended:
         make = workshop.open(channel) if made else None
         for number in range(made):
             assert make is not None
             channel.limit(greeting.limits.silence_seconds, greeting.limits.session_seconds)
             seed = secrets.token_bytes(SEED_BYTES)
             session_id = _session_id(preparation_id, number)
-            store.add(BATCH, session_id, seed, counted(make(seed)), written=channel.synchronise)
+            store.add(BATCH, session_id, seed, make(seed), written=channel.synchronise)
+            ended()
     channel.finish()
     return Preparation(made, missing, counters)
 

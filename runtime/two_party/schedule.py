@@ -63,9 +63,14 @@ def window_cost(
     return sums, merged(making_cost(operation, extension_bits) for operation in own if derived(operation))
 
 
-def steps_of(operations: list[Operation], extension_bits: float) -> list[Cost]:
-    """The cost of every step of a session of a plan's operations. `extension_bits`: what making an OT
-    sends.
+def runs_of(operations: list[Operation], extension_bits: float) -> list[list[Cost]]:
+    """The cost of every step of a session of a plan's operations, by what runs at a time: of each window the
+    sums, and the makings. `extension_bits`: what making an OT sends.
     """
     costs = [window_cost(operations, window, extension_bits) for window in schedule(operations)]
-    return [step for sums, makings in costs for step in (*sums, *makings)]
+    return [steps for both in costs for steps in both]
+
+
+def steps_of(operations: list[Operation], extension_bits: float) -> list[Cost]:
+    """The steps of `runs_of`, one after another."""
+    return [step for steps in runs_of(operations, extension_bits) for step in steps]

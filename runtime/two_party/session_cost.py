@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from mpcc.ir.diagnostics import MpccError
 from mpcc.ir.program import Attributes, Operation
 from mpcc.runtime.two_party.engine.cost import Cost, keys_bytes
+from mpcc.runtime.two_party.engine.transfers import extensions_of
 from mpcc.runtime.two_party.ot.silent_choice import (
     Extension,
     cheapest_extension,
     extension_named,
     extensions,
 )
-from mpcc.runtime.two_party.schedule import steps_of
+from mpcc.runtime.two_party.schedule import runs_of, steps_of
 
 ATTRIBUTE = "oblivious_transfer"  # of a program: the name of its extension
 USUAL_BITS = min(extension.bits_sent for extension in extensions())  # that large programs have
@@ -22,8 +23,8 @@ USUAL_BITS = min(extension.bits_sent for extension in extensions())  # that larg
 
 @dataclass(frozen=True)
 class SessionCost:
-    """`sent`: bytes of party 0 and party 1, base OTs and keys included. `rounds` of the operations' steps,
-    without those of keys and of making OTs. `steps` in order, those of operations that run together as one.
+    """`sent`: bytes of party 0 and party 1; `rounds`: of both. Base OTs, keys and making OTs are included.
+    `steps` in order, those of operations that run together as one.
     """
 
     sent: tuple[int, int]
@@ -39,15 +40,19 @@ class SessionCost:
 
 def session_cost(operations: Sequence[Operation], extension: Extension) -> SessionCost:
     """Of a program's operations, `plan.correlated`, in its order."""
-    steps = steps_of(list(operations), extension.bits_sent)
+    runs = runs_of(list(operations), extension.bits_sent)
+    steps = [step for run in runs for step in run]
     sent = [sum(step.sent_in_all[party] for step in steps) for party in (0, 1)]
     sent[1] += keys_bytes(steps)
+    rounds = sum(step.rounds for step in steps)
     for receiver in (0, 1):
         by_sender, by_receiver = extension.setup_bytes
-        made = extension.sent_bytes([sum(step.ots[receiver] for step in steps)])
+        counts = [count for run in runs for count in extensions_of(sum(step.ots[receiver] for step in run))]
+        made = extension.sent_bytes(counts)
         sent[1 - receiver] += by_sender + made[0]
         sent[receiver] += by_receiver + made[1]
-    return SessionCost((sent[0], sent[1]), sum(step.rounds for step in steps), tuple(steps))
+        rounds += extension.setup_rounds + extension.rounds(counts)
+    return SessionCost((sent[0], sent[1]), rounds, tuple(steps))
 
 
 def extension_for(operations: Sequence[Operation], mbit: float) -> Extension:

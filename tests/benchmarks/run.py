@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from mpcc.runtime.report import EXACT
 from tests.benchmarks.rows import Material, Row, call
 
 TIMEOUT = 600  # seconds that a party waits for the other, which may have gigabytes to read
@@ -68,9 +69,10 @@ def secure_run(
 
 def check(title: str, measured: dict[str, Any], predicted: dict[str, Any]) -> None:
     """Raises SystemExit where rounds or bytes differ."""
-    for name in ("rounds", "bytes"):
-        if measured[name] != predicted[name]:
-            raise SystemExit(f"{title}: {name}: measured {measured[name]}, predicted {predicted[name]}")
+    for name in EXACT:
+        found, expected = measured.get(name), predicted.get(name)
+        if found != expected:
+            raise SystemExit(f"{title}: {name}: measured {found}, predicted {expected}")
 
 
 def largest_error(material: Material, outputs: Path) -> float:

@@ -1,6 +1,8 @@
-"""Works without a dealer, beside SPU's CHEETAH in the same call: seconds and bytes of offline and online.
+"""Works without a dealer, beside SPU's CHEETAH in the same call: seconds, CPU seconds, bytes and memory.
 
-    python -m tests.benchmarks.without_dealer [WORK ...] [--repeats 3] [--only mpcc|spu|page]
+    python -m tests.benchmarks.without_dealer                            everything on the page
+    python -m tests.benchmarks.without_dealer gelu softmax --only mpcc   these alone
+    MPCC_THREADS=2 python -m tests.benchmarks.without_dealer matmul      with two threads a party
 
 From the repository root, in an environment with mpcc and its `test` extra. Both parties are processes on this
 machine, over loopback; every run makes its own correlations. It fails where bytes or rounds are not the
@@ -11,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import statistics
 import sys
 import tempfile
@@ -24,7 +27,6 @@ from tests.benchmarks import kept
 from tests.benchmarks.harness.beside import measure_spu
 from tests.benchmarks.harness.measure import Watch
 from tests.benchmarks.harness.results import Conditions, PeerResult
-from tests.benchmarks.machine import machine
 from tests.benchmarks.peers.spu_environment import NotInstallable
 from tests.benchmarks.rows import ROOT, ROWS, Row
 from tests.benchmarks.run import TIMEOUT, check, largest_error, mpcc
@@ -40,14 +42,16 @@ BARS = {"gelu": (7.27, 159.0), "softmax": (3.6, 104.3), "matmul": (8.6, 14.5), "
 
 @dataclass(frozen=True)
 class Point:
-    """A work's runs. Seconds offline and online are every run's; bytes are what each party sends, offline and
-    online; memory is the peak of each party in bytes.
+    """A work's runs. Seconds offline and online are every run's, and so are CPU seconds, user's and system's
+    of all of mpcc's processes from their start; bytes are what each party sends, offline and online; memory
+    is the peak of each party in bytes.
     """
 
     system: str
     work: str
     offline_seconds: tuple[float, ...]
     online_seconds: tuple[float, ...]
+    cpu_seconds: tuple[float, ...]
     offline_bytes: tuple[int, int]
     online_bytes: tuple[int, int]
     rounds: tuple[int, int]
@@ -68,7 +72,7 @@ class Point:
 
 def measure(work: str, row: Row, repeats: int) -> Point:
     """Compiles once. Fails when bytes or rounds are not the predicted ones."""
-    watch, reports = Watch(), []
+    watch, reports, cpu = Watch(), [], []
     with tempfile.TemporaryDirectory(prefix="mpcc-benchmark-") as name:
         folder = Path(name)
         material = row.prepare(folder)
@@ -77,7 +81,9 @@ def measure(work: str, row: Row, repeats: int) -> Point:
         mpcc("compile", material.model, "-o", program, *options)
         for _ in range(repeats):
             files = ("--input", material.input, "--output", output, "--report", report)
+            before = _cpu_seconds()
             mpcc("run", program, *files, "--timeout", TIMEOUT)
+            cpu.append(_cpu_seconds() - before)
             reports.append(json.loads(report.read_text()))
             check(row.title, reports[-1], reports[-1]["predicted"])
         error = largest_error(material, output)
@@ -87,6 +93,7 @@ def measure(work: str, row: Row, repeats: int) -> Point:
         work,
         tuple(r["seconds"]["offline"] for r in reports),
         tuple(r["seconds"]["online"] for r in reports),
+        tuple(cpu),
         _both(first["bytes"]["offline"]),
         _both(first["bytes"]["online"]),
         (first["offline_rounds"], first["rounds"]),
@@ -96,8 +103,14 @@ def measure(work: str, row: Row, repeats: int) -> Point:
     )
 
 
+def _cpu_seconds() -> float:
+    """Of processes that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
+
+
 def of_peer(found: PeerResult) -> Point:
-    """All of it is online."""
+    """All of it is online; its CPU seconds are not measured."""
     none = (0.0,) * len(found.seconds)
     first, second = found.bytes
     memory = (found.memory[0], found.memory[1])
@@ -107,6 +120,7 @@ def of_peer(found: PeerResult) -> Point:
         found.work,
         none,
         found.seconds,
+        (),
         (0, 0),
         (first, second),
         rounds,
@@ -131,12 +145,11 @@ def read(path: Path) -> dict[tuple[str, str], Point]:
 
 def page(points: dict[tuple[str, str], Point]) -> str:
     """The tables, and on what they were measured."""
-    head = ("work", "system", "s", "of it online", "MB", "of it online", "rounds", "MB of memory", "error")
     rows = [_row(points[key]) for key in sorted(points, key=lambda k: (WORKS.index(k[0]), k[1]))]
     here = "; ".join(sorted({p.conditions.machine for p in points.values()}))
     processors = "; ".join(sorted({p.conditions.processor for p in points.values()}))
     commits = ", ".join(sorted({p.conditions.commit for p in points.values() if p.system == "mpcc"}))
-    return TEXT.format(table=table(head, rows), machine=here, processor=processors, commits=commits)
+    return TEXT.format(table=table(HEAD, rows), machine=here, processor=processors, commits=commits)
 
 
 def _row(p: Point) -> tuple[object, ...]:
@@ -148,6 +161,7 @@ def _row(p: Point) -> tuple[object, ...]:
         p.system,
         seconds,
         f"{statistics.median(p.online_seconds):.2f}",
+        f"{statistics.median(p.cpu_seconds):.2f}" if p.cpu_seconds else "",
         megabytes,
         f"{sum(p.online_bytes) / 1e6:.1f}",
         sum(p.rounds),
@@ -156,14 +170,19 @@ def _row(p: Point) -> tuple[object, ...]:
     )
 
 
+HEAD = (
+    *("work", "system", "s", "of it online", "CPU s", "MB", "of it online"),
+    *("rounds", "MB of memory", "error"),
+)
 TEXT = """# Without a dealer: seconds and bytes
 
 Written by `python -m tests.benchmarks.without_dealer`. Offline and online together, both parties as processes
 on one machine over loopback, four cores for both, the median of the runs; every run makes its own
-correlations, base OTs and keys included. MB: what both parties send. In brackets what was asked for: a third
-of CHEETAH's seconds and bytes in the project's reference for GeLU and softmax, a third of the seconds and
-half the bytes for the matrix product, a quarter and half for MiniLM. Bytes and rounds are exact and were
-predicted by the compiler.
+correlations, base OTs and keys included. CPU seconds, user's and system's, are of all of mpcc's processes
+from their start; they depend little on what else the machine does. MB: what both parties send. In brackets
+what was asked for: a third of CHEETAH's seconds and bytes in the project's reference for GeLU and softmax, a
+third of the seconds and half the bytes for the matrix product, a quarter and half for MiniLM. Bytes and
+rounds are exact and were predicted by the compiler.
 
 {table}
 
@@ -198,12 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for point in points_of(work, options.only, options.repeats):
                 points[point.work, point.system] = point
                 kept.write(FOLDER / POINTS, [asdict(p) for p in points.values()])
-                print(
-                    f"{work}, {point.system}: {point.seconds:.2f} s, {point.megabytes:.1f} MB, error "
-                    f"{point.max_error:.2g}, on {machine()}",
-                    file=sys.stderr,
-                    flush=True,
-                )
+                cells = [f"{name} {cell}" for name, cell in zip(HEAD, _row(point), strict=True)]
+                print(", ".join(cells), f"on {point.conditions.machine}", file=sys.stderr, flush=True)
         except NotInstallable as missing:
             print(f"without SPU: {missing}", file=sys.stderr, flush=True)
     (FOLDER / PAGE).write_text(page(points), encoding="utf-8")

@@ -10,7 +10,7 @@ from mpcc.ir.dialects.protocol import MAX_CARRY_BLOCKS
 from mpcc.ir.program import Attributes, Builder, Operation, Program, Stage, Value
 from mpcc.ir.types import Range, RingType, Sharing
 from mpcc.passes.lower import lower
-from mpcc.passes.lower.products import WIDEST_BLOCK, block_width
+from mpcc.passes.lower.correlation_rules import WIDEST_BLOCK, block_width, switch_error
 from mpcc.runtime.two_party.engine.cost import making_cost
 from tests.passes.tensor_programs import client, constant
 
@@ -31,14 +31,34 @@ def sent(bits: int, thresholds: int, width: int) -> int:
     return sum(sum(step.sent_in_all) for step in steps) + 2 * thresholds * (2 * blocks - 2) * ELEMENTS // 8
 
 
-@pytest.mark.parametrize("thresholds", [1, 2, 5])
-@pytest.mark.parametrize("bits", [2, 5, 7, 8, 12, 14, 19, 23])
-def test_blocks_of_a_comparison_send_least(bits: int, thresholds: int) -> None:
-    """Up to a tenth: one-hots are counted as their parity saves, products as if each were its own."""
-    chosen = block_width(bits, thresholds, CorrelationSource.TWO_PARTY)
-    widths = [w for w in range(1, min(WIDEST_BLOCK, bits - 1) + 1) if -(-(bits - 1) // w) <= MAX_CARRY_BLOCKS]
-    assert chosen in widths
-    assert sent(bits, thresholds, chosen) <= 1.1 * min(sent(bits, thresholds, w) for w in widths)
+def transfers(bits: int, thresholds: int, width: int) -> int:
+    return sum(sum(step.ots) for step in making_cost(comparison(bits, thresholds, width), 0.0))
+
+
+def widths(bits: int) -> list[int]:
+    return [w for w in range(1, min(WIDEST_BLOCK, bits - 1) + 1) if -(-(bits - 1) // w) <= MAX_CARRY_BLOCKS]
+
+
+@pytest.mark.parametrize("bits", [2, 4, 5, 7, 8, 10, 11, 14, 19, 23, 25, 30])
+def test_blocks_of_a_comparison_with_one_threshold_send_little(bits: int) -> None:
+    chosen = block_width(CorrelationSource.TWO_PARTY, bits, 1)
+    assert sent(bits, 1, chosen) <= 1.25 * min(sent(bits, 1, w) for w in widths(bits))
+
+
+@pytest.mark.parametrize("thresholds", [2, 6, 40])
+@pytest.mark.parametrize("bits", [5, 7, 12, 16, 19, 22, 30])
+def test_blocks_of_a_comparison_with_several_thresholds_take_the_fewest_transfers(
+    bits: int, thresholds: int
+) -> None:
+    chosen = block_width(CorrelationSource.TWO_PARTY, bits, thresholds)
+    assert chosen == block_width(CorrelationSource.DEALER, bits, thresholds)
+    assert transfers(bits, thresholds, chosen) == min(transfers(bits, thresholds, w) for w in widths(bits))
+
+
+def test_arguments_are_compared_as_finely_as_the_approximation_is() -> None:
+    dealt, made = (switch_error(source, 0.01) for source in CorrelationSource)
+    assert (dealt, made) == (2.0**-14, 0.005)
+    assert switch_error(CorrelationSource.TWO_PARTY, 1e-6) == dealt
 
 
 def linear(source: CorrelationSource, weight: np.ndarray) -> Program:

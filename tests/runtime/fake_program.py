@@ -2,8 +2,9 @@
 
 It is the linear protocol of docs/protocols with one element a weight, so that a wrong session, seed or weight
 mask gives a wrong answer. A program's text is a list of steps: "linear", or a fault for one party to have:
-"hang" (wait for ever), "crash" (an exception with a secret in it), "lie" (a message that is too long). Steps
-that begin with "making-" are faults while the parties make correlations, "making-slowly" that of a slow one.
+"hang" (wait for ever), "compute" (for long), "crash" (an exception with a secret in it), "lie" (too long a
+message). Steps that begin with "making-" are faults while the parties make correlations, "making-slowly" that
+of a slow one.
 
 Made between the parties, the correlations are no secret at all: party 1 tells its mask.
 """
@@ -41,6 +42,7 @@ from mpcc.runtime.two_party.just_in_time import Make
 
 SIZE = 8
 PIECES = 4  # of a payload that the parties make
+COMPUTING_SECONDS = 0.6
 SECRET = "a secret value"
 INPUT = np.arange(1, SIZE + 1, dtype=np.int64)
 WEIGHTS = np.arange(3, 3 + SIZE, dtype=np.uint64)
@@ -100,7 +102,6 @@ class FakeProgram:
     """A prepared program, of which a session takes `session_bytes`."""
 
     session_bytes = 1000
-    payload_bytes = 8 * SIZE
 
     def __init__(self, folder: PartyFolder) -> None:
         self.folder = folder
@@ -109,6 +110,9 @@ class FakeProgram:
     def limit_session(self, bytes_: int) -> None:
         if bytes_ < self.session_bytes:
             raise MpccError("MPC-R082", "too little")
+
+    def making_bytes(self) -> int:
+        return 16 * SIZE
 
     def make_with(self, channel: Channel) -> Make:
         return partial(make, self.folder, channel)
@@ -198,7 +202,19 @@ def _dawdle(channel: Channel) -> None:
     time.sleep(0.05)
 
 
-_ONLINE: dict[str, Callable[[Channel], None]] = {"hang": _hang, "crash": _crash, "lie": _lie, "die": _die}
+def _compute(channel: Channel) -> None:
+    end = time.monotonic() + COMPUTING_SECONDS
+    while time.monotonic() < end:
+        np.arange(1 << 14).sum()
+
+
+_ONLINE: dict[str, Callable[[Channel], None]] = {
+    "hang": _hang,
+    "crash": _crash,
+    "lie": _lie,
+    "die": _die,
+    "compute": _compute,
+}
 FAULTS = {**_ONLINE, **{f"making-{name}": fault for name, fault in _ONLINE.items()}, "making-slowly": _dawdle}
 
 

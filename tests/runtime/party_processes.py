@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TIMEOUT = 3.0  # seconds the parties wait for each other
-BAR = 10.0  # seconds within which every side must have ended
+PATIENT = 60.0  # seconds the parties wait for each other: starting one takes seconds on a busy machine
+BRIEF = 3.0  # where the other one falls silent
+BAR = 10.0  # seconds within which every side must have ended, whatever it waits for
 
 
 @dataclass
@@ -48,8 +49,9 @@ class PartyProcess:
 class Parties:
     """Starts the executables of a program folder in a scratch folder with store/, x.npz and y.npz."""
 
-    def __init__(self, scratch: Path, program: Path) -> None:
+    def __init__(self, scratch: Path, program: Path, timeout: float = PATIENT) -> None:
         self.scratch = scratch
+        self.timeout = timeout
         self.program = program
         self._started: list[subprocess.Popen[str]] = []
 
@@ -74,7 +76,7 @@ class Parties:
         store = str(self.scratch / f"store/party{party}")
         run = [sys.executable, str(self.program / f"party{party}/run"), "--store", store]
         process = subprocess.Popen(
-            [*run, "--timeout", str(TIMEOUT), *arguments],
+            [*run, "--timeout", str(self.timeout), *arguments],
             stderr=subprocess.PIPE,
             text=True,
             preexec_fn=_heed_interrupts,

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from tests.runtime.fake_program import INPUT, build_program, deal, write_input
-from tests.runtime.party_processes import BAR, Parties
+from tests.runtime.party_processes import BAR, BRIEF, PATIENT, Parties
 
-BRIEF = ("--timeout", "0.5")  # for a party whose peer cannot come
+ALONE = ("--timeout", "0.5")  # for a party whose peer cannot come
 Change = Callable[[Path], object]
 
 
-def set_up(scratch: Path, steps: tuple[str, str] = ("linear", "linear")) -> Parties:
+def set_up(scratch: Path, steps: tuple[str, str] = ("linear", "linear"), timeout: float = PATIENT) -> Parties:
     program = build_program(scratch / "prog", steps)
     deal(program, 1, scratch / "store")
     write_input(scratch / "x.npz")
-    return Parties(scratch, program)
+    return Parties(scratch, program, timeout)
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_a_server_that_cannot_start(tmp_path: Path, change: Change, code: str) -
     """The client meanwhile finds nobody listening."""
     with set_up(tmp_path).running() as parties:
         change(tmp_path)
-        client = parties.ask(unused_port(), *BRIEF)
+        client = parties.ask(unused_port(), *ALONE)
         assert parties.start_server().error() == code
         assert client.error() == "MPC-R003"
 
@@ -105,7 +105,7 @@ def test_a_client_that_cannot_start(tmp_path: Path, change: Change, code: str) -
     """The server meanwhile waits for it, for as long as it was told to."""
     with set_up(tmp_path).running() as parties:
         change(tmp_path)
-        server, port = parties.serve(*BRIEF)
+        server, port = parties.serve(*ALONE)
         assert parties.ask(port).error() == code
         assert server.error() == "MPC-R002"
     (tmp_path / "y.npz").unlink(missing_ok=True)
@@ -142,15 +142,15 @@ def test_a_port_in_use(tmp_path: Path) -> None:
 
 def test_a_peer_that_never_comes(tmp_path: Path) -> None:
     with set_up(tmp_path).running() as parties:
-        client = parties.ask(unused_port(), *BRIEF)
-        server, _ = parties.serve(*BRIEF)
+        client = parties.ask(unused_port(), *ALONE)
+        server, _ = parties.serve(*ALONE)
         assert server.error() == "MPC-R002"
         assert client.error() == "MPC-R003"
 
 
 def test_a_peer_that_says_nothing(tmp_path: Path) -> None:
     with set_up(tmp_path).running() as parties, socket.create_server(("127.0.0.1", 0)) as silent:
-        assert parties.ask(silent.getsockname()[1], *BRIEF).error() == "MPC-R005"
+        assert parties.ask(silent.getsockname()[1], *ALONE).error() == "MPC-R005"
 
 
 def test_different_programs(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_peer_killed_in_mid_run(tmp_path: Path, killed: int) -> None:
 @pytest.mark.parametrize("hanging", [0, 1])
 def test_a_peer_that_hangs_in_mid_run(tmp_path: Path, hanging: int) -> None:
     steps = ("hang linear", "linear") if hanging == 0 else ("linear", "hang linear")
-    with set_up(tmp_path, steps).running() as parties:
+    with set_up(tmp_path, steps, BRIEF).running() as parties:
         server, port = parties.serve()
         client = parties.ask(port)
         both = (server, client)

@@ -20,7 +20,7 @@ from mpcc.runtime.program_folder import load_party_folder, load_program_folder
 from mpcc.runtime.store.bulk import session_path
 from mpcc.runtime.store.pieces import TRAILER_BYTES
 from mpcc.runtime.store.store import Store
-from tests.runtime.party_processes import Parties
+from tests.runtime.party_processes import BRIEF, Parties
 from tests.runtime.test_bad_input import wait_until_taken
 from tests.support import flip
 
@@ -76,7 +76,7 @@ def test_a_party_ends_or_stops_in_mid_run(
 ) -> None:
     deal_sessions(program, 1, tmp_path / "store", lambda done, total: None)
     shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
-    with Parties(tmp_path, program).running() as parties:
+    with Parties(tmp_path, program, BRIEF).running() as parties:
         server, port = parties.serve()
         both = (server, parties.ask(port))
         wait_until_taken(tmp_path)

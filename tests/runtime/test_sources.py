@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mpcc.ir.program import Builder, Operation, Stage
 from mpcc.runtime.ring import encode, encode_narrow
 from mpcc.runtime.sources import Sources
+from mpcc.runtime.stored_arrays import StoredArrays
 
 
 def weight(name: str, fraction: int, shape: tuple[int, ...]) -> Operation:
@@ -33,8 +37,18 @@ def test_many_numbers_are_rounded_as_one() -> None:
         assert np.array_equal(found, np.rint(x.astype(np.float64) * 2**16))
 
 
-def test_no_numbers() -> None:
-    assert encode_narrow(np.zeros((0, 3), np.float32), 5).shape == (0, 3)
+@pytest.mark.parametrize(
+    "shape", [(), (1,), (0, 3), (3, 0), (70_001,), (3, 70_001), (700, 200), (1, 3, 40_000)]
+)
+@pytest.mark.parametrize("largest", [1.0, 1e8])
+def test_a_stored_weight_is_encoded_by_rows(tmp_path: Path, shape: tuple[int, ...], largest: float) -> None:
+    x = np.asarray(np.random.default_rng(0).standard_normal(shape) * largest, np.float32)
+    save_file({"w": x}, tmp_path / "weights")
+    expected = np.rint(x.astype(np.float64) * 2**16)
+    for given in (x, StoredArrays(tmp_path / "weights")["w"]):
+        found = encode_narrow(given, 16)
+        assert found.shape == shape
+        assert np.array_equal(found, expected)
 
 
 def test_a_weight_is_encoded_once_for_each_fraction() -> None:

@@ -30,9 +30,16 @@ def test_every_array_is_as_written(path: Path) -> None:
     for found in (StoredArrays(path), load_arrays(path)):
         assert found.keys() == ARRAYS.keys()
         for name, array in ARRAYS.items():
-            assert found[name].dtype == array.dtype
             assert found[name].shape == array.shape
+            assert np.asarray(found[name]).dtype == array.dtype
             assert np.array_equal(found[name], array)
+
+
+def test_rows_are_read_alone(path: Path) -> None:
+    rows = StoredArrays(path)["matrix"][1:3]
+    assert rows.dtype == np.float32
+    assert rows.tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
+    assert np.array_equal(StoredArrays(path)["matrix"][2:9], ARRAYS["matrix"][2:9])
 
 
 def test_loaded_arrays_do_not_need_the_file_any_more(path: Path) -> None:

@@ -6,7 +6,7 @@ not depend on weights or samples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mpcc.compiler.choose.experts.nominal import Nominal
@@ -22,6 +22,7 @@ from mpcc.passes.experts.expand import shape_of
 from mpcc.passes.experts.layout import ALL, DISPATCH, OUTER, Layout
 from mpcc.passes.lower import Formats
 
+ABOUT_EQUAL = 1.1
 ROUTERS = 6  # groupings that are priced: those with the fewest comparisons, and all at once
 
 
@@ -147,9 +148,20 @@ def _choice(
         allowed = [earlier]
     options = [Option(layout, nominal.layout(operation, layout)) for layout in layouts]
     options.sort(key=lambda option: option.price.cost)
-    taken = next(option for option in options if option.layout in allowed)
+    taken = cheapest([option for option in options if option.layout in allowed])
     others = tuple(option for option in options if option is not taken)
     return ExpertsChoice(operation, mixture, layer, taken, others, request.kind is not None)
+
+
+def cheapest(options: Sequence[Option]) -> Option:
+    """Of options sorted by cost. Without a dealer seconds are known to some 20 %, and bytes exactly: of those
+    that cost about the same it is the one with the fewest bytes.
+    """
+    first = options[0]
+    if first.price.offline_share < 1.0:
+        return first
+    equal = [option for option in options if option.price.cost <= ABOUT_EQUAL * first.price.cost]
+    return min(equal, key=lambda option: option.price.bytes + option.price.offline_bytes)
 
 
 def candidates(mixture: Mixture, group: int, request: ExpertsRequest, where: str) -> list[Layout]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 
-from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import Context, ring_of
-from mpcc.passes.lower.products import block_width, fewest_blocks, known
+from mpcc.passes.lower.correlation_rules import fewest_blocks
+from mpcc.passes.lower.products import known
 
 UNIT = Range(0.0, 1.0)
 
@@ -31,10 +31,7 @@ def opened_to_compare(context: Context, share: Value) -> Value:
 def less(context: Context, first: Value, second: Value, bits: int) -> Value:
     """[first < second] as a number 0 or 1, for masked values whose difference has `bits` bits."""
     difference = context.emit("sub", first, second)
-    source = source_of(context.source.attributes)
-    # with a dealer the fewest blocks: bytes count where every value is in many pairs
-    dealt = source is CorrelationSource.DEALER
-    width = fewest_blocks(bits) if dealt else block_width(bits, 1, source)
+    width = fewest_blocks(bits)  # bytes count where every value is in many pairs
     below = context.emit("less_than", difference, bits=bits, width=width, thresholds=(0,))
     opened = context.emit("open_bits", below)
     return context.emit(

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpcc.ir.correlation_source import CorrelationSource, source_of
 from mpcc.ir.program import Operation, Value
 from mpcc.ir.types import Range
 from mpcc.passes.lower.context import UNDECIDED, Context, Lowered, bits_for, lowers, ring_of
+from mpcc.passes.lower.correlation_rules import outer_by_matmul
 from mpcc.passes.lower.experts.bits import UNIT, swapped_axes
 from mpcc.passes.lower.experts.select import select
 from mpcc.passes.lower.linear import folded, opened_at_root
@@ -31,19 +31,19 @@ def lower_routed_linear(context: Context, operation: Operation) -> Lowered:
     if len(ring_of(x).shape) == len(lead) + 1:
         x = context.emit("reshape", x, shape=(*lead, 1, width))
     fraction = factor_fraction(context, x)
-    dealt = source_of(context.source.attributes) is CorrelationSource.DEALER
-    # two parties multiply a column with a row under encryption, in the result's ring; with a dealer
-    # openings may be narrower than that
-    widths = (bits_for(UNIT, 0), bits_for(known(context, x), fraction)) if dealt else (UNDECIDED, UNDECIDED)
+    matrices = outer_by_matmul(context.correlations)
+    # a matrix product opens in the result's ring; of elements, openings may be narrower than that
+    known_widths = (bits_for(UNIT, 0), bits_for(known(context, x), fraction))
+    widths = (UNDECIDED, UNDECIDED) if matrices else known_widths
     chooser = opened_at_root(context, selection, 0, widths[0])
     chooser = context.emit("reshape", chooser, shape=(*lead, count, experts, 1))
     values = opened_at_root(context, x, fraction, widths[1])
     values = context.emit("reshape", values, shape=(*ring_of(x).shape[:-1], 1, width))
     routed_extent = known(context, x).join(Range(0.0, 0.0))
-    if dealt:
-        routed = product_of(context, chooser, values, routed_extent)
-    else:
+    if matrices:
         routed = context.emit("matmul", chooser, values, extent=routed_extent)
+    else:
+        routed = product_of(context, chooser, values, routed_extent)
     return Lowered(_stacked(context, routed, selection, weight, bias, extent))
 
 

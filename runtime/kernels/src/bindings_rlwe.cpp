@@ -32,7 +32,7 @@ Tables tables_of(nb::handle object, size_t primes, size_t degree) {
     const Tables tables{field<In<u64, 1>>(object, "moduli"), field<In<u64, 3>>(object, "forward"),
                         field<In<u64, 3>>(object, "inverse")};
     const auto fits = [&](const In<u64, 3>& table) {
-        return table.shape(0) == primes && table.shape(1) == 2 && table.shape(2) == degree;
+        return table.shape(0) == primes && table.shape(1) == kTableRows && table.shape(2) == degree;
     };
     require(tables.moduli.shape(0) == primes && fits(tables.forward) && fits(tables.inverse) && degree >= 1024 &&
                 degree <= 16384 && is_power_of_two(degree),

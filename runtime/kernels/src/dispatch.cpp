@@ -12,7 +12,8 @@ std::vector<const Kernels*> available() {
     std::vector<const Kernels*> found{&kPortable};
 #ifdef MPCC_X86
     __builtin_cpu_init();
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("aes")) return found;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("aes"))
+        return found;
     found.push_back(&kAvx2);
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
         !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl"))

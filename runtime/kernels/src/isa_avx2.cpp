@@ -1,4 +1,4 @@
-// AVX2 and the AES instructions.
+// AVX2, FMA and the AES instructions.
 #include <utility>
 
 #include "aes_ni.hpp"

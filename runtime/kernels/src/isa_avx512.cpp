@@ -1,4 +1,4 @@
-// AVX-512 F, BW, DQ, VL and the AES instructions.
+// AVX-512 F, BW, DQ, VL, FMA and the AES instructions.
 #include <utility>
 
 #include "aes_ni.hpp"

@@ -30,7 +30,7 @@ void ntt_forward_all(u64* x, size_t rows, const std::vector<Prime>& primes, size
     run_ranges(rows * primes.size(), 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
         for (size_t i = first; i < last; ++i) {
             const size_t k = i % primes.size();
-            kernels().rlwe.ntt_forward(x + i * degree, degree, primes[k], factors + 2 * k * degree);
+            kernels().rlwe.ntt_forward(x + i * degree, degree, primes[k], factors + kTableRows * k * degree);
         }
     });
 }
@@ -39,7 +39,7 @@ void ntt_inverse_all(u64* x, size_t rows, const std::vector<Prime>& primes, size
     run_ranges(rows * primes.size(), 1, polynomials_of(kCoefficients, degree), [&](size_t first, size_t last) {
         for (size_t i = first; i < last; ++i) {
             const size_t k = i % primes.size();
-            kernels().rlwe.ntt_inverse(x + i * degree, degree, primes[k], factors + 2 * k * degree);
+            kernels().rlwe.ntt_inverse(x + i * degree, degree, primes[k], factors + kTableRows * k * degree);
         }
     });
 }

@@ -33,7 +33,7 @@ void automorphism(const AutomorphismArgs& args, size_t first, size_t last) {
 // One of the primes of key_switch: its digits, transformed and multiplied by the key, to two polynomials.
 void switch_prime(const KeySwitchArgs& args, const u64* c, size_t prime, u64* digits, u64* sums) {
     const size_t n = args.degree, count = args.prime_count;
-    const u64* const table = args.forward + prime * 2 * n;
+    const u64* const table = args.forward + prime * kTableRows * n;
     const Field field(args.primes[prime]);
     for (size_t d = 0; d < count; ++d) {
         u64* const digit = digits + d * n;
@@ -46,12 +46,13 @@ void switch_prime(const KeySwitchArgs& args, const u64* c, size_t prime, u64* di
         const u64* const key = args.key + half * key_step + prime * n;
         u64* const sum_of = sums + half * n;
         for (size_t i = 0; i < n; i += Modular::count) {
-            Modular::Sum sum = Modular::sum(Modular::set(0));
+            Modular::Sum sum = Modular::sum(Modular::set(0), count);
             for (size_t d = 0; d < count; ++d)
-                Modular::add_product(sum, Modular::load(digits + d * n + i), Modular::load(key + 2 * d * key_step + i));
+                Modular::add_product(sum, Modular::operand(Modular::load(digits + d * n + i)),
+                                     Modular::operand(Modular::load(key + 2 * d * key_step + i)));
             Modular::store(sum_of + i, Modular::cut(field.fold(sum), field.twice));
         }
-        ntt_inverse(sum_of, n, args.primes[prime], args.inverse + prime * 2 * n);
+        ntt_inverse(sum_of, n, args.primes[prime], args.inverse + prime * kTableRows * n);
     }
 }
 

@@ -53,7 +53,10 @@ bool are_moduli(Moduli moduli) {
     return true;
 }
 
-Prime prime_of(u64 p) { return {p, multiplier(1, p).quotient, multiplier(power_of_two_mod(52, p), p)}; }
+Prime prime_of(u64 p) {
+    const u64 cover = ((u64{1} << kModulusBits) + p - 1) / p * p;
+    return {p, multiplier(1, p).quotient, cover, multiplier(power_of_two_mod(52, p), p)};
+}
 
 std::vector<Prime> primes_of(Moduli moduli) {
     std::vector<Prime> primes(moduli.count);

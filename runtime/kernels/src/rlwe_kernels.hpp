@@ -7,6 +7,7 @@
 
 constexpr std::size_t kMostPrimes = 16;    // MAX_PRIMES in ntt_tables.py
 constexpr int kModulusBits = 50;           // PRIME_BITS there
+constexpr std::size_t kTableRows = 4;      // of a transform, see ntt_tables.py
 constexpr std::size_t kProductBlock = 512;  // coefficients of one task of multiply_accumulate
 constexpr std::size_t kPlainColumns = 4;    // of one task of multiply_plain
 constexpr std::size_t kPlainWords = 16;     // of its factors at a time, times the degree; at least kPlainColumns
@@ -18,6 +19,7 @@ struct Multiplier {
 
 struct Prime {
     std::uint64_t p, quotient;  // of the factor 1
+    std::uint64_t cover;        // the least multiple of p from 2^kModulusBits on
     Multiplier wide;            // 2^52
 };
 
@@ -30,7 +32,7 @@ struct ProductArgs {  // sums[I,J,P,N] += x[I,L,P,N] y[L,J,P,N]
 
 struct PlainProductArgs {  // sums[I,J,P,N] = x[I,L,P,N] times the polynomials y[L,J,length], in coefficient form
     std::uint64_t* sums;
-    const std::uint64_t *x, *forward, *inverse;  // the last two: tables [prime_count, 2, degree]
+    const std::uint64_t *x, *forward, *inverse;  // the last two: tables [prime_count, 4, degree]
     const std::int64_t* wide;                    // y, one of the two is null
     const std::int32_t* narrow;
     std::size_t rows, columns, depth, prime_count, degree, length;
@@ -73,7 +75,7 @@ struct AutomorphismArgs {
 };
 
 struct KeySwitchArgs {
-    const std::uint64_t *key, *forward, *inverse;  // the last two: tables [prime_count + 1, 2, degree]
+    const std::uint64_t *key, *forward, *inverse;  // the last two: tables [prime_count + 1, 4, degree]
     std::size_t prime_count, degree;               // the special prime not counted
     Prime primes[kMostPrimes];
     std::uint64_t half, halves[kMostPrimes];  // half of the special prime
@@ -88,7 +90,7 @@ struct MergeArgs {
 };
 
 struct RlweKernels {
-    // One polynomial of n coefficients; the quotients of `factors` stand n after them.
+    // One polynomial of n coefficients; `factors` are kTableRows rows of n.
     void (*ntt_forward)(std::uint64_t* x, std::size_t n, const Prime& prime, const std::uint64_t* factors);
     void (*ntt_inverse)(std::uint64_t* x, std::size_t n, const Prime& prime, const std::uint64_t* factors);
     // Tasks: blocks of kProductBlock coefficients, those of one prime after those of the prime before.

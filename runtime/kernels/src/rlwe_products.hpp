@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "modular.hpp"
 #include "ntt.hpp"
@@ -21,17 +22,18 @@ template <size_t Rows, size_t Columns>
 void add_products(const ProductTile& tile, const Field& field, size_t row, size_t column) {
     u64* const sums = tile.sums + row * tile.sums_row + column * tile.sums_column;
     const u64 *const x = tile.x + row * tile.x_row, *const y = tile.y + column * tile.y_column;
-    for (size_t at = 0; at < tile.count; at += Modular::count) {
-        const size_t left = tile.count - at;
+    const auto add_at = [&](size_t at, auto left) {
         Modular::Sum sum[Rows][Columns];
         for (size_t i = 0; i < Rows; ++i)
             for (size_t j = 0; j < Columns; ++j)
-                sum[i][j] = Modular::sum(Modular::load(sums + i * tile.sums_row + j * tile.sums_column + at, left));
+                sum[i][j] = Modular::sum(Modular::load(sums + i * tile.sums_row + j * tile.sums_column + at, left),
+                                         tile.depth);
         for (size_t l = 0; l < tile.depth; ++l) {
             Modular::V a[Rows];
-            for (size_t i = 0; i < Rows; ++i) a[i] = Modular::load(x + i * tile.x_row + l * tile.x_step + at, left);
+            for (size_t i = 0; i < Rows; ++i)
+                a[i] = Modular::operand(Modular::load(x + i * tile.x_row + l * tile.x_step + at, left));
             for (size_t j = 0; j < Columns; ++j) {
-                const auto b = Modular::load(y + l * tile.y_step + j * tile.y_column + at, left);
+                const auto b = Modular::operand(Modular::load(y + l * tile.y_step + j * tile.y_column + at, left));
                 for (size_t i = 0; i < Rows; ++i) Modular::add_product(sum[i][j], a[i], b);
             }
         }
@@ -39,7 +41,12 @@ void add_products(const ProductTile& tile, const Field& field, size_t row, size_
             for (size_t j = 0; j < Columns; ++j)
                 Modular::store(sums + i * tile.sums_row + j * tile.sums_column + at,
                                field.reduce(field.fold(sum[i][j])), left);
-    }
+    };
+    size_t at = 0;
+    for (; at + Modular::count <= tile.count; at += Modular::count)
+        add_at(at, std::integral_constant<size_t, Modular::count>());  // known when this is compiled
+    if constexpr (Modular::count > 1)
+        if (at < tile.count) add_at(at, tile.count - at);
 }
 
 template <size_t Rows>
@@ -101,7 +108,8 @@ void multiply_plain(const PlainProductArgs& args, size_t first_column, size_t pr
     const size_t columns = std::min(kPlainColumns, args.columns - first_column);
     const size_t length = std::max<size_t>(args.length, 32), most = kPlainWords * n / (columns * length);
     const Field field(args.primes[prime]);
-    const u64 *const forward = args.forward + prime * 2 * n, *const inverse = args.inverse + prime * 2 * n;
+    const size_t table = prime * kTableRows * n;
+    const u64 *const forward = args.forward + table, *const inverse = args.inverse + table;
     u64* const sums = args.sums + first_column * step + prime * n;
     u64 *const given = workspace, *const blocks = length == n ? given : given + kPlainWords * n;
     const auto each_sum = [&](const auto& action) {

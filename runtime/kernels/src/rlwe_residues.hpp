@@ -26,9 +26,10 @@ void residues(const ResidueArgs& args, size_t row, size_t first, size_t last) {
     }
 }
 
-// floor(y / d) modulo the prime of `field`, of y modulo it and the residue of y modulo d, both reduced.
+// floor(y / d) modulo the prime of `field`, of y modulo it and the residue of y modulo d, both reduced: what is
+// multiplied is below 3 2^50.
 Modular::V divide_by(const Field& field, Modular::V y, Modular::V rest, Multiplier inverse) {
-    const auto difference = Modular::sub(Modular::add(y, field.twice), field.fold(rest));
+    const auto difference = Modular::sub(Modular::add(y, field.cover), rest);
     return Modular::cut(field.mul(difference, inverse), field.p);
 }
 

@@ -28,7 +28,7 @@ from mpcc.runtime.ring import I64, U64
 from mpcc.runtime.two_party.engine.circuits import completed
 from mpcc.runtime.two_party.engine.requests import BitProducts, Choose, MatrixProduct, Request
 from mpcc.runtime.two_party.engine.steps import by_encryption, parts_of
-from mpcc.runtime.two_party.engine.transfers import BATCH_OTS
+from mpcc.runtime.two_party.engine.transfers import answer_rounds
 from mpcc.runtime.two_party.ot.transfer import bits_bytes, choose_bytes, corrections_bytes, ots
 from mpcc.runtime.two_party.rlwe.matrix_product import Sizes, key_bytes, matrix_product_bytes
 from mpcc.runtime.two_party.rlwe.ole import terms_of
@@ -55,13 +55,14 @@ class Cost:
     """Of requests that are made together.
 
     `ots`: correlated OTs with party 0 and with party 1 as receiver. `sent`: bytes of party 0 and party 1 for
-    transfers, but for making the OTs. `products`: sums of products under encryption by their parameters,
-    `matrices`: matrix products.
+    transfers, but for making the OTs. `products`: sums of products under encryption by their parameters;
+    `wraps`: OTs of theirs, which are asked for after the others. `matrices`: matrix products.
     """
 
     ots: list[int] = field(default_factory=lambda: [0, 0])
     sent: list[int] = field(default_factory=lambda: [0, 0])
     products: Counter[SlotParameters] = field(default_factory=Counter)
+    wraps: int = 0
     matrices: Counter[Sizes] = field(default_factory=Counter)
 
     def add(self, other: Cost) -> None:
@@ -69,6 +70,7 @@ class Cost:
             self.ots[party] += other.ots[party]
             self.sent[party] += other.sent[party]
         self.products += other.products
+        self.wraps += other.wraps
         self.matrices += other.matrices
 
     def take(self, kind: Kind, count: int, extension_bits: float) -> None:
@@ -96,6 +98,7 @@ class Cost:
         middle = min(count, 64 * (-(-count // 64) // 2))  # as `multiply_bits` cuts the wraps
         self._choose(0, middle, ring)
         self._choose(1, count - middle, ring)
+        self.wraps += ots(middle) + ots(count - middle)
 
     def _choose(self, chooser: int, count: int, width: int, times: int = 1) -> None:
         self._transfer(chooser, count, choose_bytes(count, (width,)), times)
@@ -118,9 +121,9 @@ class Cost:
 
     @property
     def rounds(self) -> int:
-        """But for those of making the OTs."""
-        transfers = -(-sum(self.ots) // BATCH_OTS) + 1 if sum(self.ots) else 0
-        return transfers + 2 * bool(self.matrices) + 3 * bool(self.products)
+        """But for those of making the OTs. Keys are sent with the first ciphertexts."""
+        transfers = answer_rounds(sum(self.ots) - self.wraps) + answer_rounds(self.wraps)
+        return transfers + bool(self.products) + 2 * bool(self.matrices)
 
 
 def merged(costs: Iterable[Sequence[Cost]]) -> list[Cost]:
@@ -147,7 +150,11 @@ def keys_bytes(costs: Iterable[Cost]) -> int:
 def sum_cost(value: Value, bits: int) -> list[Cost]:
     """Of each step of summing both parts of a mask to so many bits."""
     assert isinstance(value.type, RingType)
-    words = -(-math.prod(value.type.shape) // 64)
+    return _sum_cost(-(-math.prod(value.type.shape) // 64), bits)
+
+
+@lru_cache(maxsize=4096)  # as `_making_cost`
+def _sum_cost(words: int, bits: int) -> list[Cost]:
     steps = []
     for bit in range(bits - 1):
         steps.append(Cost())

@@ -1,8 +1,8 @@
 """Runs the operations' parts of making correlations in step, over one channel: all their requests of a step
 are answered together.
 
-A step takes two messages each way, those of the OT extension where OTs are missing, and two more where
-products are made under encryption.
+A step takes two rounds of transfers, one more for each further batch of them, and those of the OT extension
+where OTs are missing; three more where products are made under encryption, two where matrices are multiplied.
 """
 
 from __future__ import annotations

@@ -117,6 +117,17 @@ def batches(transfers: Sequence[Transfer], shares: Sequence[list[U64]]) -> Itera
         yield batch
 
 
+def extensions_of(announced: int) -> list[int]:
+    """How many OTs of those announced for a receiver are made at a time, all of them in the end."""
+    whole, rest = divmod(announced, BATCH_OTS)
+    return [BATCH_OTS] * whole + [rest] * bool(rest)
+
+
+def answer_rounds(ots: int) -> int:
+    """Of transfers that take so many OTs in all, but for making these."""
+    return -(-ots // BATCH_OTS) + 1 if ots else 0
+
+
 def taken_ots(batch: list[Piece], chooser: int) -> int:
     """OTs that a batch takes with this party as receiver."""
     return sum(ots(bits_of(piece.transfer)) for piece in batch if piece.transfer.chooser == chooser)
@@ -133,7 +144,7 @@ class Transfers:
         self._sender = sender
         self._receiver = receiver
         self._ready = [0, 0]  # OTs that are made, by the party that receives
-        self._announced = [0, 0]
+        self._announced = [0, 0]  # OTs that are not made yet
 
     def announce(self, ots: tuple[int, int]) -> None:
         """So many will be asked for, by party 0 and party 1 as receiver: they may be made ahead of steps."""
@@ -149,17 +160,18 @@ class Transfers:
         return shares
 
     def _reserve(self, asked: list[Piece], asking: list[Piece]) -> None:
-        """Makes the OTs of a batch; where any are missing, up to a whole batch of those announced."""
+        """Makes the OTs of a batch: where any are missing, as many more as `extensions_of` says."""
         for chooser in (0, 1):
             needed = taken_ots(asking, chooser)
             if self._ready[chooser] < needed:
-                self._ready[chooser] = max(needed, min(BATCH_OTS, self._announced[chooser]))
+                made = max(needed - self._ready[chooser], min(BATCH_OTS, self._announced[chooser]))
+                self._ready[chooser] += made
+                self._announced[chooser] = max(0, self._announced[chooser] - made)
                 if chooser == self._party:
                     self._receiver.reserve(self._channel, self._ready[chooser])
                 else:  # the sender takes its OTs when it answers
                     self._sender.reserve(self._channel, self._ready[chooser] + taken_ots(asked, chooser))
             self._ready[chooser] -= needed
-            self._announced[chooser] = max(0, self._announced[chooser] - needed)
 
     def _tick(self, asked: list[Piece], states: list[Asked | U64], asking: list[Piece]) -> list[Asked | U64]:
         """Corrections of `asking`, for which it returns what each end keeps, and messages of `asked`."""

@@ -32,6 +32,7 @@ from mpcc.runtime.transport.channel import Channel
 
 POINT_BYTES = 32
 KEY_BYTES = 16
+ROUNDS = 2
 DOMAIN = b"mpcc base OT"
 
 
@@ -43,8 +44,8 @@ def base_bytes(count: int) -> tuple[int, int]:
 def send(channel: Channel, count: int, session: bytes) -> U64:
     """Both keys of `count` transfers, uint64[count, 2, 2]: of each, one becomes the receiver's.
 
-    `session` names what the keys are for; both parties give the same. Two ticks. Raises MPC-R004..R008, and
-    MPC-R090 for points that no honest party sends.
+    `session` names what the keys are for; both parties give the same. Takes ROUNDS. Raises MPC-R004..R008,
+    and MPC-R090 for points that no honest party sends.
     """
     secret = _scalar()
     own = crypto_scalarmult_ed25519_base_noclamp(secret)

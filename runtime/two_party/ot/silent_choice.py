@@ -16,6 +16,7 @@ from mpcc.runtime.two_party.ot.silent_parameters import (
     SHORT,
     SMALL,
     Stages,
+    begun,
     iterations,
     silent_bytes,
 )
@@ -53,6 +54,11 @@ class Extension:
         """Base OTs: by sender and receiver."""
         return softspoken.setup_bytes(self.softspoken_bits)
 
+    @property
+    def setup_rounds(self) -> int:
+        """Of the base OTs."""
+        return softspoken.SETUP_ROUNDS
+
     def sender(self, channel: Channel) -> Sender:
         """Base OTs. Raises MPC-R004..R008 and MPC-R090."""
         base = SoftSpokenSender(channel, self.softspoken_bits)
@@ -68,6 +74,11 @@ class Extension:
         asked = self._asked_of_softspoken(counts)
         from_receiver = sum(softspoken.extension_bytes(count, self.softspoken_bits) for count in asked)
         return silent_bytes(self.stages, 0, sum(counts)) if self.stages else 0, from_receiver
+
+    def rounds(self, counts: Sequence[int]) -> int:
+        """For the same calls."""
+        own = len(begun(self.stages, sum(counts))) if self.stages else 0
+        return own + sum(map(bool, self._asked_of_softspoken(counts)))
 
     def seconds(self, counts: Sequence[int], mbit: float) -> float:
         """Of both parties' work at the same time, and of what they send at `mbit` megabits a second."""

@@ -23,6 +23,7 @@ from mpcc.runtime.two_party.ot.seed_trees import full_trees, punctured_trees
 DELTA_BITS = 128
 DEFAULT_BITS = 5
 SESSION = b"SoftSpoken"
+SETUP_ROUNDS = base.ROUNDS + 1
 
 
 def setup_bytes(bits: int = DEFAULT_BITS) -> tuple[int, int]:
@@ -42,7 +43,7 @@ class SoftSpokenSender:
     """`delta`: uint64[2]. `bits` is k, 2 to 8."""
 
     def __init__(self, channel: Channel, bits: int = DEFAULT_BITS) -> None:
-        """Three messages: `setup_bytes`. Raises MPC-R004..R008 and MPC-R090."""
+        """`setup_bytes` in SETUP_ROUNDS. Raises MPC-R004..R008 and MPC-R090."""
         self.delta: U64 = np.frombuffer(secrets.token_bytes(16), dtype=np.uint64)
         self._bits = bits
         delta_bits = np.unpackbits(self.delta.view(np.uint8), bitorder="little")
@@ -65,7 +66,7 @@ class SoftSpokenReceiver:
     """`bits` is k, 2 to 8, the same at the sender."""
 
     def __init__(self, channel: Channel, bits: int = DEFAULT_BITS) -> None:
-        """Three messages: `setup_bytes`. Raises MPC-R004..R008 and MPC-R090."""
+        """`setup_bytes` in SETUP_ROUNDS. Raises MPC-R004..R008 and MPC-R090."""
         self._bits = bits
         keys = base.send(channel, DELTA_BITS, SESSION)
         self._seeds, sums = full_trees(keys, bits)

@@ -51,6 +51,8 @@ def _limbs(right: Right, layout: Layout) -> I64 | I32:
     """Columns of party 0's factor as signed integers of `limb_bits`, limbs one below the other; int32 where
     they fit.
     """
+    if right.dtype == np.int32 and layout.limbs == 1 and layout.ring >= 32:
+        return right.astype(np.int32, copy=False)
     whole = signed(np.asarray(right, dtype=np.int64).view(np.uint64), layout.ring)
     low = np.int64((1 << layout.limb_bits) - 1)
     limbs = [whole >> np.int64(limb * layout.limb_bits) for limb in range(layout.limbs)]

@@ -39,6 +39,8 @@ from mpcc.runtime.two_party.rlwe.packing import Packer
 from mpcc.runtime.two_party.rlwe.parameters import DEGREE, moduli, modulus, prefix, tables
 from mpcc.runtime.two_party.rlwe.polynomials import scale
 
+_AT_ONCE = 8  # ciphertexts that are encrypted together: they stay in the cache
+
 Sizes = tuple[tuple[int, int, int, int], int, int]  # a request's shape, right_bits and ring
 
 
@@ -105,11 +107,12 @@ class Rlwe:
         for element in left:
             for row_block in range(chosen.row_blocks):
                 messages = left_polynomials(element, chosen, row_block)
-                ciphertexts = encrypt(secret, self._next_number(), messages, chosen.ring, chosen.primes)
-                for inner_block, ciphertext in enumerate(ciphertexts):
-                    sent = ciphertext[:, chosen.sent(row_block, inner_block)]
-                    for message in pack_residues(sent, prefix(chosen.primes)):
-                        self._channel.send(message)
+                for some, number in self._numbered(chosen):
+                    ciphertexts = encrypt(secret, number, messages[some], chosen.ring, chosen.primes)
+                    for inner_block, ciphertext in enumerate(ciphertexts, some.start):
+                        sent = ciphertext[:, chosen.sent(row_block, inner_block)]
+                        for message in pack_residues(sent, prefix(chosen.primes)):
+                            self._channel.send(message)
 
     def _receive_product(self, secret: SecretKey, chosen: Layout) -> U64:
         share = np.empty(chosen.batch * chosen.rows * chosen.columns, dtype=np.uint64)
@@ -160,13 +163,17 @@ class Rlwe:
                     self._channel, rows, len(places)
                 )
             kernels.ntt_forward(blocks[0, row_block], tables(rows))
-            blocks[1, row_block] = public_parts(
-                self._evaluation.seed, self._next_number(), chosen.inner_blocks, chosen.primes
-            )
+            for some, number in self._numbered(chosen):
+                part = blocks[1, row_block, some]
+                part[:] = public_parts(self._evaluation.seed, number, len(part), chosen.primes)
         factor = pow(2**chosen.levels, -1, modulus(chosen.primes))
         scaled = scale(blocks.reshape(-1, len(rows), DEGREE), factor, p)
         return scaled.reshape(2 * chosen.row_blocks, chosen.inner_blocks, len(rows), DEGREE)
 
-    def _next_number(self) -> int:
-        self._ciphertexts += 1
-        return self._ciphertexts - 1
+    def _numbered(self, chosen: Layout) -> Iterator[tuple[slice, int]]:
+        """A row block's ciphertexts, those that are encrypted together, and their `public_parts`' number: the
+        same at both parties.
+        """
+        for first in range(0, chosen.inner_blocks, _AT_ONCE):
+            self._ciphertexts += 1
+            yield slice(first, first + _AT_ONCE), self._ciphertexts - 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mpcc.compiler.choose.experts.choose import choose_experts
+from mpcc.compiler.choose.experts.choose import cheapest, choose_experts
 from mpcc.compiler.choose.experts.nominal import nominal_ranges
 from mpcc.compiler.choose.experts.request import Capacity, ExpertsRequest
 from mpcc.compiler.cost.making import Making, choose_extension
@@ -54,8 +54,9 @@ def layer_costs(mixture: Mixture, factor: float) -> dict[str, LayerCost]:
     request = ExpertsRequest(DISPATCH, Capacity(factor, relative=True))
     (choice,) = choose_experts(source, request, Formats(), NETWORKS["LAN"])
     options = sorted((choice.taken, *choice.others), key=lambda option: option.price.cost)
-    cheapest = {option.layout.kind: option.layout for option in reversed(options)}
-    return {kind: _cost(source, layout) for kind, layout in cheapest.items()}
+    kinds = {option.layout.kind for option in options}
+    taken = [cheapest([option for option in options if option.layout.kind == kind]) for kind in kinds]
+    return {option.layout.kind: _cost(source, option.layout) for option in taken}
 
 
 def _cost(source: Program, layout: Layout) -> LayerCost:

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from mpcc.compiler.calibrate import Calibration, Shares
-from mpcc.compiler.choose.experts.choose import ExpertsChoice, Option, choose_experts, groupings
+from mpcc.compiler.choose.experts.choose import ExpertsChoice, Option, cheapest, choose_experts, groupings
 from mpcc.compiler.choose.experts.nominal import Nominal
 from mpcc.compiler.choose.experts.record import record
 from mpcc.compiler.choose.experts.request import Capacity, ExpertsRequest, experts_request, parse_capacity
 from mpcc.compiler.choose.experts.text import experts_lines
+from mpcc.compiler.choose.price import OFFLINE_SHARE, Price
 from mpcc.compiler.cost.network import NETWORKS
 from mpcc.ir.diagnostics import MpccError
 from mpcc.passes.experts.expand import expand_experts
@@ -118,6 +119,16 @@ def test_the_cheapest_exact_layout_is_taken() -> None:
     assert choice.taken.layout.kind == "outer"
     assert choice.exact
     assert not choice.asked
+
+
+def test_of_about_equal_costs_without_a_dealer_the_fewest_bytes_are_taken() -> None:
+    def option(cost: float, size: int, share: float) -> Option:
+        return Option(Layout("all", 0), Price(1, size, size, 0.0, cost / share, share))
+
+    for share, taken in ((OFFLINE_SHARE, 0), (1.0, 2)):
+        sorted_options = [option(1.0, 90, share), option(1.05, 80, share), option(1.09, 60, share)]
+        sorted_options.append(option(1.2, 10, share))
+        assert cheapest(sorted_options) is sorted_options[taken]
 
 
 @pytest.mark.parametrize("kind", ["all", "outer"])

@@ -35,7 +35,7 @@ class ArrayFiles(Target):
         with suppress(MpccError):
             stored = StoredArrays(self._path)
             for name in stored:
-                assert stored[name] is not None
+                assert np.asarray(stored[name]).shape == stored[name].shape
         arrays = read_inputs(self._path, SPECS)
         assert {name: (a.shape, a.dtype.name) for name, a in arrays.items()} == {
             spec.name: (spec.shape, spec.dtype) for spec in SPECS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -199,13 +200,18 @@ def test_a_keeper_of_party_0_is_not_kept_waiting_beyond_its_timeout(running: Run
 
 def test_a_keeper_outlives_its_dealer(running: Running) -> None:
     failures: list[str] = []
-    with running.listening() as dealer:
-        gone = Dealer(dealer.address, PLAIN, 0.2)
-    keeper = Keeper(
-        running.folders[1], running.stores[1], gone, Water(0, 1), lambda error: failures.append(error.code)
-    )
-    with keeper:
-        wait_until(lambda: bool(failures))
+    with socket.socket() as silent:  # its port is no other test's, and refuses
+        silent.bind(("127.0.0.1", 0))
+        gone = Dealer(Address(*silent.getsockname()), PLAIN, 0.2)
+        keeper = Keeper(
+            running.folders[1],
+            running.stores[1],
+            gone,
+            Water(0, 1),
+            lambda error: failures.append(error.code),
+        )
+        with keeper:
+            wait_until(lambda: bool(failures))
     assert set(failures) == {"MPC-R003"}
 
 

@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mpcc.runtime.kernels import twin
+from mpcc.runtime.kernels.ntt_tables import NttTables
+
 U64 = NDArray[np.uint64]
 Draw = Callable[..., U64]  # the fixture `ring`: bits and a shape to random elements
 LEVELS = ("portable", "avx2", "avx512", "avx512ifma")
@@ -61,3 +64,14 @@ def available() -> dict[str, Any]:
         with contextlib.suppress(pytest.skip.Exception):
             found[level] = load_or_skip(level)
     return found
+
+
+def check_transforms(natives: dict[str, Any], x: U64, tables: NttTables) -> None:
+    """Of x[R, P, N], both ways: every level's are the twin's."""
+    for transform in ("ntt_forward", "ntt_inverse"):
+        expected = x.copy()
+        getattr(twin, transform)(expected, tables)
+        for level, native in natives.items():
+            got = x.copy()
+            getattr(native, transform)(got, tables)
+            assert np.array_equal(got, expected), level

@@ -1,9 +1,13 @@
 """Which code runs: levels, the NumPy fallback, threads, forks."""
 
+import ast
+import inspect
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -59,13 +63,57 @@ def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
     assert f"error[MPC-K001]: {variable}={value}" in error
 
 
-def test_the_package_offers_the_same_names_in_both_forms() -> None:
+def test_a_core_of_other_sources_is_named() -> None:
+    code = """
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+name = "mpcc.runtime.kernels._native"
+core = sys.modules[name] = ModuleType(name)
+core.__spec__, core.__file__ = ModuleSpec(name, None), "old.so"
+from mpcc.runtime.kernels import twin
+"""
+    status, _, error = run_python(code, MPCC_KERNELS="")
+    assert status != 0
+    assert "error[MPC-K002]: the native core lacks carry_node, " in error
+    assert "old.so" in error
+
+
+Signature = dict[str, list[str]]  # types by parameter, then those of the result, and the defaults
+
+
+def test_the_native_core_has_the_twins_names_and_signatures() -> None:
     native = load_native("portable")
-    in_python = {"carry_subsets", "cosine_table", "exp_table", "wave_table", "element_bytes"}
-    in_python |= {"KEY_OTS", "SOFTSPOKEN_CHUNK", "NttTables", "ntt_primes", "ntt_tables", "tree_bits"}
-    for name in set(package.__all__) - in_python:
-        assert callable(getattr(native, name))
-        assert callable(getattr(twin, name))
+    assert {name for name in vars(native) if not name.startswith("_")} == set(twin.KERNELS)
+    assert set(twin.KERNELS) < set(package.__all__)
+    for name in twin.KERNELS:
+        found, expected = native_signature(getattr(native, name)), twin_signature(getattr(twin, name))
+        assert list(found.items()) == list(expected.items()), name
+
+
+def native_signature(function: Any) -> Signature:
+    """The types of all overloads, where there are several."""
+    joined: Signature = {}
+    for text, _, defaults in function.__nb_signature__:
+        text = re.sub(r"(numpy\.)?ndarray\[dtype=(\w+)[^\]]*\]", r"\2", text).replace("collections.abc.", "")
+        overload = signature(text.replace("\\0", repr(defaults and defaults[0])) + ": ...")
+        joined = {key: sorted({*joined.get(key, ()), *kinds}) for key, kinds in overload.items()}
+    return joined
+
+
+def twin_signature(function: Callable[..., object]) -> Signature:
+    """Its arrays are U64 and so on."""
+    text = inspect.getsource(function).replace("NttTables", "object")
+    return signature(re.sub(r"\bI(\d+)\b", r"int\1", re.sub(r"\bU(\d+)\b", r"uint\1", text)))
+
+
+def signature(text: str) -> Signature:
+    """Of a function's source."""
+    (function,) = ast.parse(text).body
+    assert isinstance(function, ast.FunctionDef)
+    annotations = {a.arg: a.annotation for a in function.args.args} | {"return": function.returns}
+    kinds = {key: sorted(ast.unparse(a).split(" | ")) for key, a in annotations.items() if a}
+    return {**kinds, "=": [ast.unparse(default) for default in function.args.defaults]}
 
 
 def test_the_number_of_threads_does_not_change_results(ring: Draw) -> None:

@@ -35,6 +35,14 @@ def test_a_budget_keeps_to_the_limit() -> None:
     assert small.needed(1 << 30) == 110
 
 
+def test_making_comes_before_the_rest() -> None:
+    memory = SessionMemory(work=100, expanded=1000, largest=30, making=500)
+    assert memory.budget(499) is None
+    assert memory.budget(500) == 370
+    assert memory.needed(0) == memory.needed(370) == 500
+    assert memory.needed(371) == 501
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("memory")

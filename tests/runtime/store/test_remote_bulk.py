@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from mpcc.runtime.store.index import Index
 from mpcc.runtime.store.sealing import StoreKey
 from mpcc.runtime.store.store import Store
 from tests.runtime.store.stores import BATCH, PAYLOAD, PAYLOADS, PIECES, PROGRAM, code_of, names
-from tests.support import flip
+from tests.support import flip, open_below
 
 KEY = StoreKey(b"k" * 32)
 IDS = [bytes([number]) * 16 for number in range(3)]
@@ -153,7 +152,7 @@ def test_what_could_not_be_removed_goes_later(tmp_path: Path) -> None:
 
 def test_what_is_not_marked_stays(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(tmp_path / "store", url)
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(tmp_path)
 
     def refuse(*arguments: object) -> None:
         raise MpccError("MPC-S011", "full")
@@ -161,7 +160,7 @@ def test_what_is_not_marked_stays(tmp_path: Path, url: str, monkeypatch: pytest.
     with monkeypatch.context() as patch:
         patch.setattr(Index, "mark", refuse)
         assert code_of(lambda: store.take(IDS[0])) == "MPC-S011"
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert open_below(tmp_path) == before
         assert names(tmp_path / "store") == []
         assert there(url) == file_names(*IDS)
     assert store.take(IDS[0]).payload[:] == PAYLOAD
@@ -197,9 +196,9 @@ def test_only_encrypted_sessions_lie_elsewhere(tmp_path: Path, url: str) -> None
 def test_descriptors_are_given_back(tmp_path: Path, url: str) -> None:
     store = filled(tmp_path / "store", url)
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(tmp_path)
     session = store.take(IDS[0])
     del session
     store.discard([IDS[1]])
     assert store.take_first([]) is None
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tmp_path) == before

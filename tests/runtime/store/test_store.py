@@ -30,6 +30,7 @@ from tests.runtime.store.stores import (
     names,
     server_store,
 )
+from tests.support import open_below
 
 either = pytest.mark.parametrize("encrypted", [False, True])
 
@@ -293,12 +294,12 @@ def test_one_store_set_back_to_an_earlier_state(tmp_path: Path) -> None:
 def test_a_payload_is_closed_with_its_session(tmp_path: Path) -> None:
     ids = deal(tmp_path / "store", 2)
     store = client_store(tmp_path / "store")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_below(tmp_path)
     session = store.take(ids[0])
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert len(open_below(tmp_path)) == len(before) + 1
     session.close()
     session.close()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tmp_path) == before
     session = store.take(ids[1])
     del session
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_below(tmp_path) == before

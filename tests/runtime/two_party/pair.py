@@ -51,8 +51,8 @@ class Pair:
 
             return made
 
-        told = (lambda *update: self.progress.append(update)) if party == 1 else lambda *update: None
-        return Workshop(self.folders[party].program_hash, 8 * SIZE, open_, told)
+        told = (lambda *update: self.progress.append(update)) if party == 1 else None
+        return Workshop(self.folders[party].program_hash, lambda: 16 * SIZE, open_, told)
 
     def both(
         self,

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mpcc.ir.diagnostics import MpccError
-from mpcc.runtime.handshake import Purpose, greet
+from mpcc.runtime.handshake import Limits, Purpose, greet
 from mpcc.runtime.program_folder import load_party_folder
 from mpcc.runtime.session import SessionResult
 from mpcc.runtime.store import bulk, passing
@@ -28,7 +28,7 @@ from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.two_party import preparation
 from mpcc.runtime.two_party.just_in_time import Workshop, make_session
 from mpcc.runtime.two_party.preparation import BATCH, Preparation
-from tests.runtime.fake_program import INPUT, PIECES, SIZE, WEIGHTS, build_program
+from tests.runtime.fake_program import COMPUTING_SECONDS, INPUT, PIECES, SIZE, WEIGHTS, build_program
 from tests.runtime.two_party.pair import LIMITS, Pair
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
@@ -66,8 +66,8 @@ def test_both_stores_get_the_same_sessions(pair: Pair) -> None:
     for counters in (server.counters, client.counters):
         assert (counters.bytes_sent, counters.bytes_received) == (3 * 8 * SIZE, 3 * 8 * SIZE)
         assert counters.rounds == 3 * 2 * PIECES
-    assert pair.progress[-1] == (3 * 8 * SIZE, 3 * 8 * SIZE)
-    assert len(pair.progress) == 3 * PIECES
+    step = 8 * SIZE // PIECES  # each way
+    assert pair.progress == [(done, 3 * 16 * SIZE) for done in range(step, 3 * 16 * SIZE + 1, step)]
     for left in (2, 1, 0):
         assert answered(pair)[0].preparation.rounds == 0
         assert list(map(len, pair.unused())) == [left, left]
@@ -121,7 +121,7 @@ def test_just_in_time(pair: Pair) -> None:
         assert server.preparation.rounds == client.preparation.rounds == 2 * PIECES
         assert client.dealt_bytes == 0
         assert client.session_id == server.session_id
-    assert pair.progress.count((8 * SIZE, 8 * SIZE)) == 4
+    assert pair.progress.count((16 * SIZE, 16 * SIZE)) == 4
     assert pair.unused() == ([], [])
 
 
@@ -149,6 +149,20 @@ def test_a_party_that_fails(tmp_path: Path, party: int, fault: str, own: str, ot
     assert list(map(len, pair.unused())) == [1, 1]
     assert [len(list(path.glob("session-*"))) for path in pair.paths] == [1, 1]
     assert codes(pair.run(False, False)) == tuple(ends)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("party", [0, 1])
+def test_a_party_that_computes_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, party: int) -> None:
+    """For longer than the other one's patience, while sessions are made and in a run."""
+    monkeypatch.setattr("tests.runtime.two_party.pair.LIMITS", Limits(COMPUTING_SECONDS / 1.5))
+    steps = ["linear", "linear"]
+    steps[party] = "making-compute linear compute"
+    pair = Pair(tmp_path, (steps[0], steps[1]))
+    for made in prepared(pair, 1, 1):
+        assert (made.counters.bytes_sent, made.counters.rounds) == (8 * SIZE, 2 * PIECES)
+    for result in answered(pair):
+        assert result.online.bytes_sent == 8 * SIZE
 
 
 @pytest.mark.slow
@@ -219,7 +233,7 @@ def test_memory_is_that_of_a_piece(pair: Pair) -> None:
         def made(seed: bytes) -> Iterator[memoryview]:
             return (memoryview(bytes(piece)) for _ in range(pieces))
 
-        return Workshop(pair.folders[party].program_hash, piece * pieces, lambda channel: made)
+        return Workshop(pair.folders[party].program_hash, lambda: 0, lambda channel: made)
 
     pair.workshop = workshop  # type: ignore[method-assign]
     tracemalloc.start()

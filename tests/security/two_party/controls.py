@@ -14,6 +14,7 @@ from mpcc.runtime.ring import I32, U64
 from mpcc.runtime.two_party.ot import softspoken
 from mpcc.runtime.two_party.ot.transfer import TransferReceiver, TransferSender, Tweaks
 from mpcc.runtime.two_party.rlwe import encryption, sampling
+from mpcc.runtime.two_party.rlwe.layout import Layout
 from mpcc.runtime.two_party.rlwe.matrix_product import Rlwe
 from mpcc.runtime.two_party.rlwe.ole_scheme import SlotEvaluator, _Scheme
 
@@ -43,8 +44,14 @@ def values_in_the_clear() -> AbstractContextManager[Any]:
 
 
 def one_public_part() -> AbstractContextManager[Any]:
-    """All ciphertexts of matrix products have the same a."""
-    return mock.patch.object(Rlwe, "_next_number", return_value=0)
+    """Ciphertexts of matrix products that are not encrypted together have the same a."""
+    original = Rlwe._numbered
+
+    def numbered(rlwe: Rlwe, chosen: Layout) -> Iterator[tuple[slice, int]]:
+        for some, _ in original(rlwe, chosen):
+            yield some, 0
+
+    return mock.patch.object(Rlwe, "_numbered", numbered)
 
 
 @contextmanager

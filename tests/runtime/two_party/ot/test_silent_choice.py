@@ -29,7 +29,9 @@ def test_slower_networks_send_less() -> None:
 
 
 @pytest.mark.parametrize("extension", [Extension(6), Extension(8, SHORT)], ids=["softspoken", "silent"])
-def test_declared_bytes_are_sent(channels: tuple[Channel, Channel], extension: Extension) -> None:
+def test_declared_bytes_are_sent_in_declared_rounds(
+    channels: tuple[Channel, Channel], extension: Extension
+) -> None:
     first, second = channels
     sender, receiver = together(lambda: extension.sender(first), lambda: extension.receiver(second))
     counts = (0, 100, 7000, 65)
@@ -37,5 +39,6 @@ def test_declared_bytes_are_sent(channels: tuple[Channel, Channel], extension: E
         sent, got = together(lambda: sender.extend(first, count), lambda: receiver.extend(second, count))  # noqa: B023
         check_correlation(np.asarray(sender.delta), sent, *got)
         declared = np.add(setup_bytes(extension.softspoken_bits), extension.sent_bytes(counts[:done]))
-        moved = [channel.meter.counters["online"].bytes_sent for channel in (first, second)]
-        assert moved == declared.tolist()
+        counters = [channel.meter.counters["online"] for channel in (first, second)]
+        assert [c.bytes_sent for c in counters] == declared.tolist()
+        assert counters[0].rounds == extension.setup_rounds + extension.rounds(counts[:done])
