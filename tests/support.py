@@ -23,6 +23,7 @@ from mpcc.runtime.store.store import Session
 from mpcc.runtime.transport.channel import Counters
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.two_party.just_in_time import Workshop, make_session
+from tests.runtime.protocols.harness import seed_pair
 
 
 @dataclass
@@ -33,9 +34,14 @@ class SecureRun:
     preparation: tuple[Counters, Counters]
 
 
-def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 120) -> SecureRun:
-    """Deal one session in memory, unless the parties make it themselves, and run both in two threads."""
-    dealt = None if load_program_folder(program).two_party else _dealt(program)
+def secure_run(
+    program: Path, inputs: dict[str, np.ndarray], timeout: float = 120, number: int | None = None
+) -> SecureRun:
+    """Deal one session in memory, unless the parties make it themselves, and run both in two threads.
+
+    What is dealt is the same for a `number`, and roundings with it; without one it is new every time.
+    """
+    dealt = None if load_program_folder(program).two_party else _dealt(program, number)
     session_id = secrets.token_bytes(16)
     channels = channel_pair(timeout)
     results: list[ExecutionResult | BaseException | None] = [None, None]
@@ -73,10 +79,10 @@ def secure_run(program: Path, inputs: dict[str, np.ndarray], timeout: float = 12
     )
 
 
-def _dealt(program: Path) -> tuple[Session, Session]:
+def _dealt(program: Path, number: int | None) -> tuple[Session, Session]:
     operations = plan.from_json((program / "correlations.json").read_text())
-    seeds = (secrets.token_bytes(16), secrets.token_bytes(16))
-    mask_seed, session_id = secrets.token_bytes(16), secrets.token_bytes(16)
+    number = secrets.randbits(128) if number is None else number
+    seeds, (mask_seed, session_id) = seed_pair(number), seed_pair(-1 - number)
     payload = b"".join(Dealing(seeds, mask_seed).corrections(operations))
     return (
         Session(session_id, seeds[0], memoryview(b""), mask_seed),

@@ -73,8 +73,8 @@ def assert_same_largest(actual: np.ndarray, expected: np.ndarray) -> None:
 def test_secure_answers_are_onnxruntime_s_at_the_predicted_cost(name: str, tmp_path: Path) -> None:
     fixture = prepare(name, tmp_path / "program")
     cost = fixture.compiled.cost
-    for inputs in fixture.fresh_inputs():
-        run = secure_run(fixture.folder, inputs)
+    for number, inputs in enumerate(fixture.fresh_inputs()):
+        run = secure_run(fixture.folder, inputs, number=number)
         expected = fixture.expected(inputs)
         assert_close(run.outputs, expected)
         assert_close(run.outputs, simulate(fixture.folder, inputs))

@@ -151,8 +151,11 @@ def _serve(prepare: Prepare, options: dict[str, Any]) -> None:
                     bytes_each=prepared.session_bytes,
                 )
                 server.wait()
-            with contextlib.suppress(KeyboardInterrupt):  # a second one: without grace
-                server.close(options["grace"])
+            with contextlib.suppress(KeyboardInterrupt):
+                try:
+                    server.close(options["grace"])
+                except KeyboardInterrupt:  # a second one: without grace
+                    server.close(0.0)
 
 
 def _refuse_outputs(folder: PartyFolder) -> None:

@@ -55,8 +55,9 @@ class Door:
 
     @property
     def waiting(self) -> int:
-        """Callers at the door."""
-        return len(self._greetings)
+        """Callers at the door, none of them let in already."""
+        with self._changed:
+            return len(self._greetings)
 
     def run(self) -> None:
         """Until the listener is closed."""

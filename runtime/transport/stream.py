@@ -283,8 +283,6 @@ class StreamChannel:
             sent = self._send_some()
             received = self._receive_some(incoming[filled:]) if len(incoming) else 0
             filled += received
-            if until_sent and filled and filled == len(incoming):
-                break
             now = time.monotonic()
             if sent or received:
                 idle_deadline = now + self._timeout
@@ -292,6 +290,8 @@ class StreamChannel:
                 raise session_over()
             if self._stopped is not None:
                 raise self._stopped
+            if filled and filled == len(incoming):
+                break  # what has come is not late, though this party may be
             remaining = min(deadline.end, idle_deadline) - now
             if remaining <= 0:
                 worked = LONGEST_WORK * self._timeout
@@ -331,11 +331,11 @@ class StreamChannel:
         deadline = Deadline(ABORT_LINGER)
         try:
             self._skip(self._frame_due, deadline)
-            while True:
-                header = self._parse_header(deadline)
-                if header.type is FrameType.ABORT:
-                    return self._peer_error(header, deadline)
+            while (header := self._parse_header(deadline)).type is not FrameType.ABORT:
+                if time.monotonic() >= deadline.end:  # of a flood, of which there is always more
+                    return connection_lost()
                 self._skip(header.length, deadline)
+            return self._peer_error(header, deadline)
         except ConnectionFailed as error:
             return error
         except MpccError:
@@ -349,6 +349,8 @@ class StreamChannel:
 
     def _skip(self, length: int, deadline: Deadline) -> None:
         while length:
+            if time.monotonic() >= deadline.end:
+                raise silence(ABORT_LINGER)
             chunk = min(length, 1 << 16)
             self._receive_body(chunk, deadline)
             length -= chunk

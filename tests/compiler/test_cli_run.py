@@ -113,7 +113,7 @@ def test_dealer_and_parties_as_a_user_starts_them(
         subprocess.run(command("store-key", "-o", key), check=True)
     sealed = ("--store-key0", keys[0], "--store-key1", keys[1])
     subprocess.run(command("deal", bert_program, "--sessions", "1", "-o", store, *sealed), check=True)
-    options = ("--store", store / "party0", "--store-key", keys[0], "--timeout", "20")
+    options = ("--store", store / "party0", "--store-key", keys[0], "--timeout", "120")
     serve = command("party", bert_program / "party0", "--listen", "127.0.0.1:0", *options)
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None

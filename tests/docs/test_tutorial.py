@@ -19,9 +19,12 @@ SERVICES = {"dealer", "serve"}
 BLOCKS = re.compile(r"(?:into `(?P<file>\w+\.py)`[^`]*)?```(?P<kind>python|console)\n(?P<text>.*?)```", re.S)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def kept_port() -> socket.socket:
+    """Holds a port, so that nobody else is given it. A service may listen there: it reuses addresses."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 class Machines:
@@ -30,7 +33,8 @@ class Machines:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._services: list[subprocess.Popen[str]] = []
-        self._ports = {port: str(free_port()) for port in ("7000", "7001", "7100")}
+        self._kept = {port: kept_port() for port in ("7000", "7001", "7100")}
+        self._ports = {port: str(kept.getsockname()[1]) for port, kept in self._kept.items()}
         self.said: list[str] = []
         for name in ("you", "dealer", "server", "client"):
             (scratch / name).mkdir()
@@ -64,6 +68,8 @@ class Machines:
             service.terminate()
             service.communicate(timeout=60)
             assert service.returncode == 0, service.args
+        for kept in self._kept.values():
+            kept.close()
 
     def _start(self, machine: str, arguments: list[str]) -> None:
         service = subprocess.Popen(arguments, cwd=self._scratch / machine, stderr=subprocess.PIPE, text=True)

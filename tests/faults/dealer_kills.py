@@ -33,7 +33,8 @@ class DealerKills:
     def run(self, victim: int) -> tuple[str, str]:
         """What became of the dealer's work for party 0 and for party 1."""
         self._wanted += ADDED
-        parties = self._prepare(0, TIMEOUT), self._prepare(1, TIMEOUT)
+        patience = TIMEOUT if victim == DEALER else UNDISTURBED
+        parties = self._prepare(0, patience), self._prepare(1, patience)
         time.sleep(self._random.uniform(0, self._seconds / 2))  # they work at the same time
         processes = (*parties, self._dealer)
         processes[victim].kill()
@@ -57,7 +58,7 @@ class DealerKills:
     def _fill(self) -> None:
         """Party 1's sessions, then party 0's part of them; both have the same ones then."""
         for party in (1, 0):
-            assert self._prepare(party, UNDISTURBED).outcome(UNDISTURBED) == "done"
+            assert self._prepare(party, UNDISTURBED).outcome(BAR) == "done"
         server, client = (self._setting.states(party) for party in (0, 1))
         unused = {i for i, state in client.items() if state == "unused"}
         assert len(unused) >= self._wanted
@@ -72,7 +73,7 @@ class DealerKills:
 
     def _deal(self) -> tuple[Running, int]:
         program, state = self._setting.work.program, self._setting.scratch / "state"
-        options = ["--listen", "127.0.0.1:0", "--state", str(state), "--timeout", str(TIMEOUT)]
+        options = ["--listen", "127.0.0.1:0", "--state", str(state), "--timeout", str(UNDISTURBED)]
         dealer = start(self._log(), entries.dealer, [str(program), *options])
         return dealer, int(dealer.wait_for("listening on port").split()[-1])
 

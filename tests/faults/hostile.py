@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import struct
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -78,15 +80,18 @@ ACTS: tuple[Act, ...] = (
 )
 
 
-def call_often(port: int, times: int, random: Random) -> None:
-    """So many connections to a port of this machine, `AT_ONCE` at a time. Returns when all have ended."""
-    seeds = [random.getrandbits(64) for _ in range(times)]
+def call_often(port: int, times: int, random: Random, enough: threading.Event) -> None:
+    """So many connections to a port of this machine, `AT_ONCE` at a time, and more until it is `enough`.
+    Returns when all have ended.
+    """
+    numbers = itertools.count()
 
-    def call(number: int) -> None:
-        _call(port, ACTS[number % len(ACTS)], Random(seeds[number]))
+    def call(_: int) -> None:
+        while (number := next(numbers)) < times or not enough.is_set():
+            _call(port, ACTS[number % len(ACTS)], Random(random.getrandbits(64)))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(call, range(times)))
+        list(pool.map(call, range(AT_ONCE)))
 
 
 def _call(port: int, act: Act, random: Random) -> None:

@@ -68,7 +68,8 @@ class Kills:
         with Relay(port, None, passed=count) as relay:
             client = setting.ask(name, relay.port)
             if at_byte is not None:
-                reached.wait(BAR)
+                while not (reached.wait(0.02) or server.ended or client.ended):
+                    pass
             threading.Event().wait(pause)
             (server, client)[victim].kill()
             codes = server.outcome(BAR), client.outcome(BAR)

@@ -12,7 +12,7 @@ from mpcc.runtime.store.session_file import Payload
 from tests.faults import entries
 from tests.faults.kills import LOST
 from tests.faults.processes import Running, start
-from tests.faults.setting import BAR, TIMEOUT, UNDISTURBED, Setting
+from tests.faults.setting import BAR, UNDISTURBED, Setting
 from tests.faults.works import between
 
 ADDED = 3  # sessions that party 1 asks for in a run
@@ -28,17 +28,17 @@ class PreparationKills:
         self._wanted = 1
         self._number = 0
         started = time.monotonic()
-        assert self._prepare(UNDISTURBED) == ("done", "done")
+        assert self._prepare() == ("done", "done")
         self._seconds = time.monotonic() - started
 
     def run(self, victim: int) -> tuple[str, str]:
         """What became of the preparation at party 0 and at party 1."""
         self._wanted = len(self._common()) + ADDED
-        outcomes = self._prepare(TIMEOUT, victim)
+        outcomes = self._prepare(victim)
         allowed = [LOST | {"done"}, LOST | {"done"}]
         allowed[victim] = {"killed", "done"}
         assert all(outcome in one for outcome, one in zip(outcomes, allowed, strict=True)), outcomes
-        assert self._prepare(UNDISTURBED) == ("done", "done")
+        assert self._prepare() == ("done", "done")
         assert len(self._common()) == self._wanted
         after = self._setting.run(tls=self._tls)
         assert (after.server, after.client, after.answered) == ("done", "done", True), after
@@ -74,17 +74,17 @@ class PreparationKills:
             files = {file.name for file in path.glob("session-*")}
             assert files == {f"session-{i.hex()}.bin" for i in unused}
 
-    def _prepare(self, timeout: float, victim: int | None = None) -> tuple[str, str]:
-        server = self._start(0, timeout, "--listen", "127.0.0.1:0")
+    def _prepare(self, victim: int | None = None) -> tuple[str, str]:
+        """Both are patient: the victim must not end by itself before it is killed."""
+        server = self._start(0, "--listen", "127.0.0.1:0")
         port = server.wait_for("listening on port").split()[-1]
-        client = self._start(1, timeout, "--connect", f"localhost:{port}")
+        client = self._start(1, "--connect", f"localhost:{port}")
         if victim is not None:
             time.sleep(self._random.uniform(0, ADDED * self._seconds))
             (server, client)[victim].kill()
-        bar = UNDISTURBED if victim is None else BAR
-        return server.outcome(bar), client.outcome(bar)
+        return server.outcome(BAR), client.outcome(BAR)
 
-    def _start(self, party: int, timeout: float, *where: str) -> Running:
+    def _start(self, party: int, *where: str) -> Running:
         self._number += 1
         setting = self._setting
         options = ["--store", str(setting.store / f"party{party}"), "--sessions", str(self._wanted)]
@@ -93,7 +93,7 @@ class PreparationKills:
         return start(
             setting.scratch / f"log{self._number}",
             entries.prepare_between,
-            [str(setting.work.program / f"party{party}"), *options, "--timeout", str(timeout), *where],
+            [str(setting.work.program / f"party{party}"), *options, "--timeout", str(UNDISTURBED), *where],
         )
 
 

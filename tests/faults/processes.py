@@ -29,11 +29,11 @@ class Running:
     process: ForkServerProcess
     log: Path
 
-    def wait_for(self, text: str, seconds: float = 10.0) -> str:
+    def wait_for(self, text: str, seconds: float = 60.0) -> str:
         """The first line with `text`. Fails when it does not come, or the process ends without it."""
         end = time.monotonic() + seconds
         while True:
-            ended = self._exit_code() is not None
+            ended = self.ended
             for line in self.text().splitlines():
                 if text in line:
                     return line
@@ -43,6 +43,10 @@ class Running:
 
     def text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
+    def ended(self) -> bool:
+        return self._exit_code() is not None
 
     def kill(self) -> None:
         """As `kill -9` does."""

@@ -37,6 +37,10 @@ class Kind(StrEnum):
     DELAY_LONG = "long delay"  # for more
 
 
+BORNE = (Kind.DELAY, Kind.DUPLICATE, Kind.CORRUPT, Kind.CORRUPT_HEADER)  # or told of at once
+WAITED_OUT = frozenset(Kind) - frozenset(BORNE)  # a party waits, or asks again, until its patience is over
+
+
 @dataclass(frozen=True)
 class Fault:
     """`to` is the party that the message goes to; `message` its number in that direction."""
@@ -76,7 +80,7 @@ class Relay:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self._listener.close()
+        _end(self._listener)  # which wakes the thread that accepts
         for connection in self._sockets:
             _end(connection)
 

@@ -15,13 +15,14 @@ import numpy as np
 from mpcc.runtime.store.index import INDEX_NAME
 from mpcc.runtime.transport.certificates import make_certificates
 from tests.faults.processes import Running, start
-from tests.faults.relay import Fault, Relay
+from tests.faults.relay import WAITED_OUT, Fault, Relay
 from tests.faults.works import Work, small
 
-TIMEOUT = 2.0  # seconds of silence after which a side is taken for lost
-UNDISTURBED = 20.0  # the same where nothing goes wrong: machines may be busy
-BAR = 12.0  # seconds within which both sides must have ended
-DELAY = (0.3, 4.5)  # seconds: within the parties' patience, and beyond
+TIMEOUT = 2.0  # seconds of silence after which a side is taken for lost, where it may be for another reason
+WAITING = 5.0  # the same where a fault is waited out
+UNDISTURBED = 20.0  # the same where none is: machines may be busy
+BAR = 60.0  # seconds within which both sides must have ended
+DELAY = (0.3, 10.0)  # seconds: within the parties' patience, and beyond
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,13 @@ class Setting:
     def run(self, fault: Fault | None = None, tls: bool = False) -> Outcome:
         """One run with a fault between the parties, or without."""
         name = self.new_name()
-        patience = ("--timeout", str(TIMEOUT if fault else UNDISTURBED))
-        server, port = self.serve(name, *patience, tls=tls)
+        patience = WAITING if fault and fault.kind in WAITED_OUT else UNDISTURBED
+        # the server is patient until the client is there; then both are as the more impatient one
+        server, port = self.serve(name, "--timeout", str(UNDISTURBED), tls=tls)
         started = time.monotonic()
         with Relay(port, fault, DELAY) as relay:
-            client = self.ask(name, relay.port, *patience, tls=tls)
-            bar = BAR if fault else UNDISTURBED
-            codes = server.outcome(bar), client.outcome(bar)
+            client = self.ask(name, relay.port, "--timeout", str(patience), tls=tls)
+            codes = server.outcome(BAR), client.outcome(BAR)
             seconds = time.monotonic() - started
             assert fault is None or relay.met.is_set(), f"{fault} never happened: {codes}"
         return Outcome(*codes, self.answered(name), seconds)

@@ -13,7 +13,7 @@ from mpcc.runtime.transport.certificates import make_certificates
 from tests.faults import entries
 from tests.faults.processes import start
 from tests.faults.relay import Relay
-from tests.faults.setting import BAR, TIMEOUT, Setting
+from tests.faults.setting import BAR, UNDISTURBED, WAITING, Setting
 from tests.runtime.certificate_folders import issue
 
 ROLES = ("urn:mpcc:party0", "urn:mpcc:party1")
@@ -63,7 +63,7 @@ def test_a_wrong_certificate(setting: Setting, party: int, wrong: str, codes: tu
     """The side that meets it says what is wrong with it, the other one that it was refused."""
     folders = [setting.certificates / f"party{number}" for number in (0, 1)]
     folders[party] = tls_folder(setting, party, wrong)
-    options = [["--store", str(setting.store / f"party{p}"), "--timeout", str(TIMEOUT)] for p in (0, 1)]
+    options = [["--store", str(setting.store / f"party{p}"), "--timeout", str(UNDISTURBED)] for p in (0, 1)]
     options = [[*given, "--tls", str(folder)] for given, folder in zip(options, folders, strict=True)]
     programs = [setting.work.program / f"party{p}" for p in (0, 1)]
     logs = [setting.scratch / f"log{p}" for p in (0, 1)]
@@ -89,12 +89,12 @@ def test_a_client_that_is_played_again(setting: Setting, tls: bool, codes: set[s
     """
     name = setting.new_name()
     said: list[bytes] = []
-    server, port = setting.serve(name, tls=tls)
+    server, port = setting.serve(name, "--timeout", str(UNDISTURBED), tls=tls)
     with Relay(port, None, passed=lambda to, message: None if to else said.append(message)) as relay:
-        client = setting.ask(name, relay.port, tls=tls)
+        client = setting.ask(name, relay.port, "--timeout", str(WAITING), tls=tls)
         assert (server.outcome(BAR), client.outcome(BAR)) == ("done", "done")
     used = {i for i, state in setting.states(0).items() if state == "used"}
-    server, port = setting.serve(setting.new_name(), tls=tls)
+    server, port = setting.serve(setting.new_name(), "--timeout", str(WAITING), tls=tls)
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"".join(said[: len(said) - cut]))
         code = server.outcome(BAR)

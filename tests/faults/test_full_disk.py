@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults import entries, works
 from tests.faults.processes import Running, start
-from tests.faults.setting import BAR, Setting
+from tests.faults.setting import BAR, UNDISTURBED, Setting
 
 LITTLE = 4000  # bytes that a file may have: less than any index, and enough for what a process says
 TMPFS = 256 << 10  # bytes
@@ -20,7 +20,7 @@ TMPFS = 256 << 10  # bytes
 
 def party(setting: Setting, name: str, number: int, limited: bool, *arguments: str) -> Running:
     """A party's process, or one that has little room."""
-    options = ["--store", str(setting.store / f"party{number}"), "--timeout", "2", *arguments]
+    options = ["--store", str(setting.store / f"party{number}"), "--timeout", str(UNDISTURBED), *arguments]
     call = (setting.work.party, setting.work.program / f"party{number}", options)
     if limited:
         return start(setting.scratch / f"{name}.{number}", entries.with_little_room, LITTLE, *call)

@@ -13,7 +13,7 @@ from tests.fuzz.target import Target
 
 SECONDS = 2.0  # of processor time
 MEMORY = 500 << 20  # bytes
-ADDRESS_SPACE = 12 << 30  # bytes; what asks for more is told that there is no memory
+ADDRESS_SPACE = 12 << 30  # bytes more than at first; what asks for more is told that there is no memory
 _KILOBYTE = 1024
 
 
@@ -30,7 +30,7 @@ def limits() -> Iterator[None]:
     """Within it `execute` may be called, from the main thread."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     handler = signal.signal(signal.SIGPROF, _too_slow)
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, before[1]))
+    resource.setrlimit(resource.RLIMIT_AS, (_pages(0) + ADDRESS_SPACE, before[1]))
     try:
         yield
     finally:
@@ -40,7 +40,7 @@ def limits() -> Iterator[None]:
 
 def execute(target: Target, data: bytes) -> None:
     """Run the target; whatever this raises is a finding."""
-    before, peak = _resident(), _peak()
+    before, peak = _pages(1), _peak()
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         target.run(data)
@@ -66,9 +66,10 @@ def _out_of_memory(error: BaseException | None) -> bool:
     return False
 
 
-def _resident() -> int:
+def _pages(which: int) -> int:
+    """Bytes of address space (0) or of memory (1)."""
     with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+        return int(file.read().split()[which]) * resource.getpagesize()
 
 
 def _peak() -> int:

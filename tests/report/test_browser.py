@@ -19,7 +19,9 @@ from mpcc.compiler.dumps import read_dumps
 from mpcc.compiler.report.data import report_data
 from mpcc.compiler.report.page import REPORT_NAME, report_page
 from mpcc.runtime.program_folder import read_manifest
-from tests.report.conftest import NUMBERS, data_of
+from tests.report.conftest import MILLISECONDS, NUMBERS, data_of
+
+pytestmark = pytest.mark.timeout(900)  # the first one of each worker may wait for the browser's installation
 
 LAPTOP, PHONE = (1366, 768), (390, 844)
 WIDTHS = (320, 360, 390, 412, 480, 600, 767, 768, 800, 1023, 1087, 1088, 1366, 1600, 1920)
@@ -42,6 +44,7 @@ def opened(browser: Any) -> Iterator[Open]:
             viewport={"width": width, "height": height}, offline=True, **phone, **options
         )
         contexts.append(context)
+        context.set_default_timeout(MILLISECONDS)
         page = context.new_page()
         page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: complaints.append(message.text))

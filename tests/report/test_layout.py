@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcc.compiler.report.layout import COLUMNS, layout
@@ -35,6 +35,7 @@ def test_a_wide_generation_takes_several_rows() -> None:
     assert [len(row) for row in drawn["rows"]] == [1, COLUMNS, 1]
 
 
+@settings(deadline=None)
 @given(graphs())
 def test_every_node_stands_below_what_it_reads_and_no_lane_is_taken_twice(
     graph: tuple[int, list[tuple[int, int]]],

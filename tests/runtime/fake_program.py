@@ -183,7 +183,8 @@ def _ask(
 
 
 def _hang(channel: Channel) -> None:
-    time.sleep(600)
+    while True:
+        time.sleep(0.1)  # not at once: a signal to a party that was stopped may wake another of its threads
 
 
 def _crash(channel: Channel) -> None:

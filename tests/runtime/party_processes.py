@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PATIENT = 60.0  # seconds the parties wait for each other: starting one takes seconds on a busy machine
-BRIEF = 3.0  # where the other one falls silent
-BAR = 10.0  # seconds within which every side must have ended, whatever it waits for
+PATIENT = 200.0  # seconds to wait for what comes: starting a party takes many on a busy machine
+BRIEF = 8.0  # where the other one falls silent
+BAR = 100.0  # seconds within which every side must have ended: less than whoever waits in vain would take
 
 
 @dataclass
 class PartyProcess:
     """A running party; `lines` is what it has said on stderr so far."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     lines: list[str] = field(default_factory=list)
 
     def wait_for(self, text: str) -> str:
         """Read up to a line with `text`, and return it."""
         assert self.process.stderr
-        for line in self.process.stderr:
+        for line in map(bytes.decode, self.process.stderr):
             self.lines.append(line)
             if text in line:
                 return line
@@ -35,7 +36,7 @@ class PartyProcess:
     def end(self) -> tuple[int, str]:
         """Exit code and stderr; fails when the party is not done within the bar."""
         _, rest = self.process.communicate(timeout=BAR)
-        return self.process.returncode, "".join([*self.lines, rest])
+        return self.process.returncode, "".join([*self.lines, rest.decode()])
 
     def error(self) -> str:
         """The only error code of a party that must have failed, without a traceback."""
@@ -49,11 +50,12 @@ class PartyProcess:
 class Parties:
     """Starts the executables of a program folder in a scratch folder with store/, x.npz and y.npz."""
 
-    def __init__(self, scratch: Path, program: Path, timeout: float = PATIENT) -> None:
+    def __init__(self, scratch: Path, program: Path, launcher: Sequence[str] = ()) -> None:
+        """`launcher` is what Python is given before the executable."""
         self.scratch = scratch
-        self.timeout = timeout
+        self._launcher = launcher
         self.program = program
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def serve(self, *options: str, address: str = "127.0.0.1:0") -> tuple[PartyProcess, int]:
         """Party 0, and the port it listens on."""
@@ -74,11 +76,11 @@ class Parties:
 
     def _start(self, party: int, *arguments: str) -> PartyProcess:
         store = str(self.scratch / f"store/party{party}")
-        run = [sys.executable, str(self.program / f"party{party}/run"), "--store", store]
+        run = [sys.executable, *self._launcher, str(self.program / f"party{party}/run"), "--store", store]
         process = subprocess.Popen(
-            [*run, "--timeout", str(self.timeout), *arguments],
+            [*run, "--timeout", str(PATIENT), *arguments],
             stderr=subprocess.PIPE,
-            text=True,
+            bufsize=0,  # what one read takes ahead the other one, `communicate`, would miss
             preexec_fn=_heed_interrupts,
         )
         self._started.append(process)
@@ -96,5 +98,15 @@ class Parties:
 
 
 def _heed_interrupts() -> None:
-    """A suite in the background ignores SIGINT, and its children would inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """A suite in the background ignores SIGINT, one under nohup SIGHUP, and its children inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def quiet_port() -> Iterator[int]:
+    """A port of this machine on which nobody listens, and which nobody gets who does not ask for it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one who asks may listen, though
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]

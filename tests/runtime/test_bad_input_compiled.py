@@ -24,6 +24,20 @@ from tests.runtime.party_processes import BRIEF, Parties
 from tests.runtime.test_bad_input import wait_until_taken
 from tests.support import flip
 
+# Runs a party that waits for a file between set-up and its online phase.
+HELD = """
+import runpy, sys, time
+from pathlib import Path
+from mpcc.runtime.transport.stream import StreamChannel
+may_go_on, program, *sys.argv[1:] = sys.argv[1:]
+synchronise = StreamChannel.synchronise
+def held(channel):
+    while not Path(may_go_on).exists():
+        time.sleep(0.01)
+    synchronise(channel)
+StreamChannel.synchronise = held
+runpy.run_path(program, run_name="__main__")
+"""
 DIGITS = Path(__file__).parents[2] / "examples/digits"
 
 
@@ -76,11 +90,16 @@ def test_a_party_ends_or_stops_in_mid_run(
 ) -> None:
     deal_sessions(program, 1, tmp_path / "store", lambda done, total: None)
     shutil.copy(DIGITS / "sample.npz", tmp_path / "x.npz")
-    with Parties(tmp_path, program, BRIEF).running() as parties:
+    may_go_on = tmp_path / "may go on"
+    with Parties(tmp_path, program, ("-c", HELD, str(may_go_on))).running() as parties:
         server, port = parties.serve()
-        both = (server, parties.ask(port))
+        both = (server, parties.ask(port, "--timeout", str(BRIEF)))
         wait_until_taken(tmp_path)
-        both[victim].process.send_signal(number)
+        process = both[victim].process
+        process.send_signal(number)
+        if number == signal.SIGSTOP:
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        may_go_on.touch()
         assert both[1 - victim].error() == code
     assert not parties.output.exists()
     for party in (0, 1):

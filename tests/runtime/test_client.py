@@ -19,6 +19,7 @@ from mpcc.ir.diagnostics import MpccError
 from mpcc.runtime.client import InferenceSession
 from mpcc.runtime.dealing.offline import deal_sessions
 from tests.compiler.graphs import build
+from tests.runtime.party_processes import BAR
 
 ROWS = 4
 
@@ -51,7 +52,7 @@ def address(program: Path, certificates: Path) -> Iterator[str]:
         assert process.stderr
         yield f"localhost:{json.loads(process.stderr.readline())['port']}"
         process.terminate()
-        _, text = process.communicate(timeout=15)
+        _, text = process.communicate(timeout=BAR)
         assert process.returncode == 0, text
     finally:
         process.kill()
@@ -186,7 +187,7 @@ def test_low_water_above_high_water(program: Path, tmp_path: Path) -> None:
 
 def test_closed_while_another_thread_runs(session: InferenceSession) -> None:
     with ThreadPoolExecutor(1) as pool, session._using_store() as store:
-        pool.submit(session.close).result(10)
+        pool.submit(session.close).result(BAR)
         assert store.count_unused() >= 0
     with pytest.raises(ValueError, match="closed"):
         session.run(None, feed())

@@ -14,6 +14,19 @@ from mpcc.runtime.transport.address import Address
 from mpcc.runtime.transport.tls import Security
 
 
+class Clock:
+    """Of a machine that is never late."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        self._now += seconds
+
+
 class FullStore:
     def require_unused(self) -> None:
         pass
@@ -30,6 +43,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, code: str, *, spent: bool) -> int:
             taken()
         raise MpccError(code, "lost")
 
+    monkeypatch.setattr(client, "time", Clock())
     monkeypatch.setattr(client, "run_session", lose)
     monkeypatch.setattr(client, "connect_to", lambda *_: None)
     server = Server(Address("", 1), Security(), Limits(0.4))

@@ -13,6 +13,7 @@ import pytest
 from mpcc.runtime.dealing.corrections import Dealing, one_ahead
 from mpcc.runtime.protocols import protocols
 from mpcc.runtime.protocols.base import Dealt
+from tests.runtime.party_processes import PATIENT
 from tests.runtime.protocols.cases import Setting
 from tests.runtime.protocols.choices import seeded
 from tests.runtime.protocols.harness import MASK_SEED, SEEDS, Prepared
@@ -36,7 +37,7 @@ def test_the_next_piece_is_made_while_one_is_used() -> None:
             yield piece
 
     for number, _ in enumerate(one_ahead(make())):
-        assert all(event.wait(5) for event in made[: number + 2])
+        assert all(event.wait(PATIENT) for event in made[: number + 2])
         assert not any(event.is_set() for event in made[number + 2 :])
 
 

@@ -16,6 +16,7 @@ from mpcc.runtime.session import telling
 from mpcc.runtime.transport.connection import PlainConnection
 from mpcc.runtime.transport.frame import FrameType
 from mpcc.runtime.transport.stream import StreamChannel
+from tests.runtime.party_processes import PATIENT
 from tests.runtime.test_transport import error_of
 
 HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -65,11 +66,11 @@ def test_steps_of_other_threads_put_nothing_off() -> None:
     def other() -> None:
         with own:
             inside.set()
-            assert over.wait(5)
+            assert over.wait(PATIENT)
 
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(other)
-        assert inside.wait(5)
+        assert inside.wait(PATIENT)
         with pytest.raises(KeyboardInterrupt):
             own.interrupt(signal.SIGTERM, None)
         over.set()
@@ -92,8 +93,8 @@ class InterruptedAsItSends(PlainConnection):
 def test_the_other_party_is_told_of_an_interrupt_while_sending() -> None:
     heed_interrupts()
     sockets = socket.socketpair()
-    mine = StreamChannel(InterruptedAsItSends(sockets[0]), 5)
-    other = StreamChannel(PlainConnection(sockets[1]), 5)
+    mine = StreamChannel(InterruptedAsItSends(sockets[0]), PATIENT)
+    other = StreamChannel(PlainConnection(sockets[1]), PATIENT)
 
     def ready_twice() -> None:
         for _ in range(2):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from mpcc.ir.diagnostics import MpccError
+from mpcc.runtime import processes
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import run_local
 from tests.runtime.fake_program import (
@@ -25,6 +26,7 @@ from tests.runtime.fake_program import (
     build_program,
     write_input,
 )
+from tests.runtime.party_processes import BAR, PATIENT
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
 
@@ -32,10 +34,12 @@ EXPECTED = INPUT * WEIGHTS.astype(np.int64)
 def test_the_answer_and_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     program, arrays = build_program(tmp_path / "prog"), write_input(tmp_path / "x.npz")
     output, report_path = tmp_path / "y.npz", tmp_path / "r.json"
+    started = time.monotonic()
     run = run_local(
         program,
         arrays,
         ScreenEvents(),
+        timeout=PATIENT,
         output_path=output,
         report_path=report_path,
         sessions=2,
@@ -58,7 +62,7 @@ def test_the_answer_and_the_report(tmp_path: Path, capfd: pytest.CaptureFixture[
         },
     }
     assert report["seconds"]["offline"] > 0.25
-    assert 0 < report["seconds"]["online"] < 5
+    assert 0 < report["seconds"]["online"] < time.monotonic() - started
     [operation] = report["operations"]
     assert operation["onnx_nodes"] == ["MatMul_0"]
     assert set(operation) == {"name", "kind", "onnx_nodes", "rounds", "bytes", "seconds", "wait_seconds"}
@@ -74,16 +78,15 @@ def test_without_a_dealer(tmp_path: Path) -> None:
     """The parties make the correlations of each run; what that took is in the report."""
     program = build_program(tmp_path / "prog", source="two-party")
     dealer = (sys.executable, "-c", "import sys; sys.exit(3)")
-    run = run_local(
-        program, write_input(tmp_path / "x.npz"), ScreenEvents(), sessions=2, dealer_command=dealer
-    )
+    arrays, started = write_input(tmp_path / "x.npz"), time.monotonic()
+    run = run_local(program, arrays, ScreenEvents(), timeout=PATIENT, sessions=2, dealer_command=dealer)
     assert np.array_equal(run.outputs["y"], EXPECTED)
     report = run.report
     assert (report["rounds"], report["offline_rounds"]) == (2, 2 * PIECES)
     assert report["bytes"] == {
         phase: {"party0": 8 * SIZE, "party1": 8 * SIZE} for phase in ("online", "offline")
     }
-    assert 0 < report["seconds"]["offline"] < 5
+    assert 0 < report["seconds"]["offline"] < time.monotonic() - started
     assert all(10e6 < report["memory"][party] < 10e9 for party in ("party0", "party1"))
 
 
@@ -96,7 +99,12 @@ def test_without_a_dealer(tmp_path: Path) -> None:
         (("linear", "lie"), "MPC-R006", "party 0"),
     ],
 )
-def test_a_failing_party_is_named(tmp_path: Path, steps: tuple[str, str], code: str, who: str) -> None:
+def test_a_failing_party_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: tuple[str, str], code: str, who: str
+) -> None:
+    monkeypatch.setattr(
+        processes, "GRACE_SECONDS", PATIENT
+    )  # the one that fails may be told of after the other
     program, arrays = build_program(tmp_path / "prog", steps), write_input(tmp_path / "x.npz")
     with pytest.raises(MpccError) as caught:
         run_local(
@@ -104,7 +112,7 @@ def test_a_failing_party_is_named(tmp_path: Path, steps: tuple[str, str], code: 
             arrays,
             ScreenEvents(),
             output_path=tmp_path / "y.npz",
-            timeout=5,
+            timeout=PATIENT,
             dealer_command=DEALER_COMMAND,
         )
     assert caught.value.code == code
@@ -126,6 +134,7 @@ def test_no_process_outlives_the_run(tmp_path: Path, number: signal.Signals) -> 
     script = f"""
 import signal
 from pathlib import Path
+from mpcc.runtime import processes
 from mpcc.runtime.events import ScreenEvents
 from mpcc.runtime.local_run import run_local
 def stop(*_): raise KeyboardInterrupt
@@ -136,7 +145,7 @@ run_local(Path({str(program)!r}), Path({str(arrays)!r}), ScreenEvents(), dealer_
     run = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL, env=environment)
     _wait_until(lambda: len(_processes_of(program)) == 2)
     run.send_signal(number)
-    run.wait(10)
+    run.wait(BAR)
     _wait_until(lambda: not _processes_of(program))
     assert bool(list(tmp_path.glob("mpcc-run-*"))) == (number == signal.SIGKILL)
 
@@ -156,7 +165,7 @@ def _processes_of(program: Path) -> list[int]:
     return found
 
 
-def _wait_until(condition: object, seconds: float = 10) -> None:
+def _wait_until(condition: object, seconds: float = BAR) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():

@@ -11,6 +11,7 @@ from mpcc.runtime.transport.address import Address
 from mpcc.runtime.transport.tcp import Listener, connect
 from mpcc.runtime.transport.tls import Role, Security
 from tests.runtime.certificate_folders import secured
+from tests.runtime.party_processes import PATIENT
 from tests.runtime.test_transport import PLAIN, error_of
 
 ELSEWHERE = ["", "0.0.0.0", "::", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"]
@@ -30,12 +31,12 @@ def test_connecting_beyond_this_machine(host: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost"])
 def test_this_machine(host: str) -> None:
     with Listener(Address(host, 0), PLAIN) as listener:
-        connect(Address(host, listener.port), 1.0, PLAIN, Role.PARTY0).close()
+        connect(Address(host, listener.port), PATIENT, PLAIN, Role.PARTY0).close()
 
 
 def test_an_empty_host_is_this_machine_when_connecting() -> None:
     with Listener(Address("localhost", 0), PLAIN) as listener:
-        connect(Address("", listener.port), 1.0, PLAIN, Role.PARTY0).close()
+        connect(Address("", listener.port), PATIENT, PLAIN, Role.PARTY0).close()
 
 
 def test_a_name_counts_as_the_addresses_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +55,7 @@ def test_a_name_counts_as_the_addresses_it_stands_for(monkeypatch: pytest.Monkey
 def test_the_user_may_insist() -> None:
     insisting = Security(insecure_plaintext=True)
     with Listener(Address("", 0), insisting) as listener:
-        connect(Address("0.0.0.0", listener.port), 1.0, insisting, Role.PARTY0).close()
+        connect(Address("0.0.0.0", listener.port), PATIENT, insisting, Role.PARTY0).close()
 
 
 def test_with_tls_every_address_may_be_used(certificates: Any) -> None:

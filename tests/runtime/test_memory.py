@@ -14,6 +14,7 @@ from mpcc.compiler.driver import Request, compile_model
 from mpcc.runtime.commands import deal
 from mpcc.runtime.correlations import plan
 from tests.compiler.graphs import build
+from tests.runtime.party_processes import BAR, PATIENT
 
 FEW, MANY, LAYER = 4, 16, "128, 1024"
 ROWS, COLUMNS = 10240, 3072  # 120 MiB at 32 bits each, 240 at 64
@@ -40,7 +41,7 @@ def start(peak: Path, program: Path, *options: object) -> subprocess.Popen[str]:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    _, text = process.communicate(timeout=60)
+    _, text = process.communicate(timeout=BAR)
     assert process.returncode == 0, text
 
 
@@ -50,12 +51,12 @@ def peaks(folder: Path, sessions: int = 1) -> dict[str, int]:
     end(start(folder / "dealer", DEALER, program, "-o", store, "--sessions", sessions))
     names = ["dealer"]
     for number in range(1, sessions + 1):
-        options = ("--store", store / "party0", "--listen", "127.0.0.1:0")
+        options = ("--store", store / "party0", "--listen", "127.0.0.1:0", "--timeout", PATIENT)
         server = start(folder / f"party0-{number}", program / "party0/run", *options)
         assert server.stderr
         port = next(line for line in server.stderr if "listening" in line).split()[-1]
         arrays = ("--input", folder / "x.npz", "--output", folder / "y.npz")
-        options = ("--store", store / "party1", "--connect", f"127.0.0.1:{port}")
+        options = ("--store", store / "party1", "--connect", f"127.0.0.1:{port}", "--timeout", PATIENT)
         end(start(folder / f"party1-{number}", program / "party1/run", *options, *arrays))
         end(server)
         names += [f"party0-{number}", f"party1-{number}"]

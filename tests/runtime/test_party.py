@@ -16,7 +16,7 @@ import pytest
 import mpcc.codegen_templates
 from mpcc.runtime.commands.party import main
 from tests.runtime.fake_program import INPUT, WEIGHTS, build_program, deal, write_input
-from tests.runtime.party_processes import Parties
+from tests.runtime.party_processes import Parties, quiet_port
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
 
@@ -45,12 +45,11 @@ def test_one_session(parties: Parties, tmp_path: Path) -> None:
 
 
 def test_the_client_may_start_first(parties: Parties) -> None:
-    server, port = parties.serve()
-    server.process.kill()
-    client = parties.ask(port)
-    again, _ = parties.serve(address=f"127.0.0.1:{port}")
-    assert client.end()[0] == 0
-    assert again.end()[0] == 0
+    with quiet_port() as port:
+        client = parties.ask(port)
+        server, _ = parties.serve(address=f"127.0.0.1:{port}")
+        assert client.end()[0] == 0
+        assert server.end()[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from mpcc.runtime.store.store import Session, Store
 from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.transport.in_process import channel_pair
 from tests.runtime.fake_program import INPUT, SECRET, WEIGHTS, build_program, deal, execute
+from tests.runtime.party_processes import BAR, BRIEF, PATIENT
 from tests.support import flip
 
 
@@ -40,17 +42,17 @@ class TwoParties:
         return Store(self.path / f"store/party{party}", party, folder.program_hash, folder.weights_sha256)
 
     def run(
-        self, executor: Callable[..., ExecutionResult] = execute
+        self, executor: Callable[..., ExecutionResult] = execute, patience: float = PATIENT
     ) -> tuple[SessionResult | MpccError, SessionResult | MpccError]:
         """What each party's session returned or raised."""
-        channels = channel_pair(timeout=2.0)
+        channels = channel_pair(PATIENT)
 
         def one(party: int) -> SessionResult | MpccError:
             inputs = {"x": INPUT} if party == 1 else None
             try:
                 folder = self.folders[party]
                 bound = partial(executor, folder)
-                limits = Limits(2.0)
+                limits = Limits(patience)
                 return run_session(folder, channels[party], self.store(party), bound, inputs, _ignore, limits)
             except MpccError as error:
                 return error
@@ -59,8 +61,10 @@ class TwoParties:
             first, second = pool.map(one, (0, 1))
         return first, second
 
-    def codes(self, executor: Callable[..., ExecutionResult] = execute) -> tuple[str, str]:
-        first, second = self.run(executor)
+    def codes(
+        self, executor: Callable[..., ExecutionResult] = execute, patience: float = PATIENT
+    ) -> tuple[str, str]:
+        first, second = self.run(executor, patience)
         assert isinstance(first, MpccError)
         assert isinstance(second, MpccError)
         return first.code, second.code
@@ -150,7 +154,7 @@ def test_a_lying_peer_fails_both(tmp_path: Path) -> None:
 
 
 def test_a_slow_peer_fails_both_in_time(tmp_path: Path) -> None:
-    parties = TwoParties(tmp_path)
+    parties, given_up = TwoParties(tmp_path), threading.Event()
 
     def dawdle(
         folder: PartyFolder,
@@ -160,14 +164,17 @@ def test_a_slow_peer_fails_both_in_time(tmp_path: Path) -> None:
         progress: Callable[[int, int], None],
     ) -> session_module.ExecutionResult:
         if folder.party == 0:
-            time.sleep(3.0)
-        return execute(folder, channel, session, inputs, progress)
+            assert given_up.wait(PATIENT)
+        try:
+            return execute(folder, channel, session, inputs, progress)
+        finally:
+            given_up.set()
 
     started = time.monotonic()
-    server, client = parties.codes(dawdle)
+    server, client = parties.codes(dawdle, patience=BRIEF)
     assert client == "MPC-R005"
     assert server in {"MPC-R004", "MPC-R008"}
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < BAR
 
 
 def test_weights_of_another_version_are_refused(tmp_path: Path) -> None:

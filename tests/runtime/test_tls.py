@@ -25,6 +25,7 @@ from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.transport.tcp import Listener, connect
 from mpcc.runtime.transport.tls import Credentials, Role, Security
 from tests.runtime.certificate_folders import issue, secured
+from tests.runtime.party_processes import PATIENT
 from tests.runtime.test_transport import LOOPBACK, error_of
 
 PARTY1 = frozenset([Role.PARTY1])
@@ -53,7 +54,9 @@ def greeted(make_channel: Callable[[], StreamChannel]) -> str:
     return channel.peer.role if channel.peer else "plain"
 
 
-def meet(server: Security, client: Security, host: str = LOOPBACK, timeout: float = 3.0) -> tuple[str, str]:
+def meet(
+    server: Security, client: Security, host: str = LOOPBACK, timeout: float = PATIENT
+) -> tuple[str, str]:
     """What a server and a client that expect party 1 and party 0 come to, within the timeout."""
     started = time.monotonic()
     with Listener(Address(LOOPBACK, 0), server) as listener, ThreadPoolExecutor(1) as pool:
@@ -78,8 +81,8 @@ def test_a_fingerprint_is_the_digest_of_the_certificate(certificates: Path) -> N
 def test_both_see_the_same_certificates(peers: dict[str, Security]) -> None:
     with Listener(Address(LOOPBACK, 0), peers["party0"]) as listener, ThreadPoolExecutor(1) as pool:
         address = Address(LOOPBACK, listener.port)
-        other = pool.submit(connect, address, 3.0, peers["party1"], Role.PARTY0)
-        server, client = listener.accept(3.0).channel(3.0, PARTY1), other.result()
+        other = pool.submit(connect, address, PATIENT, peers["party1"], Role.PARTY0)
+        server, client = listener.accept(PATIENT).channel(PATIENT, PARTY1), other.result()
     assert (server.own, server.peer) == (client.peer, client.own)
     assert server.own != server.peer
     server.close()

@@ -21,6 +21,7 @@ from mpcc.runtime.transport.stream import FRAME_BYTES, StreamChannel
 from mpcc.runtime.transport.tcp import Listener, connect
 from mpcc.runtime.transport.tls import Credentials, Role
 from tests.runtime.certificate_folders import secured
+from tests.runtime.party_processes import BAR, PATIENT
 from tests.runtime.test_tls import PARTY1
 from tests.runtime.test_transport import LOOPBACK, both, error_of
 
@@ -30,20 +31,24 @@ pytestmark = pytest.mark.usefixtures("short_linger")
 
 @pytest.fixture
 def make_pair(certificates: Path) -> Callable[[float], Pair]:
-    def make(timeout: float = 5.0) -> Pair:
+    def make(timeout: float) -> Pair:
+        """They wait so long when they are connected."""
         server = secured(certificates / "party0")
         client = secured(certificates / "party1")
         with Listener(Address(LOOPBACK, 0), server) as listener, ThreadPoolExecutor(1) as pool:
             address = Address(LOOPBACK, listener.port)
-            other = pool.submit(connect, address, timeout, client, Role.PARTY0)
-            return listener.accept(timeout).channel(timeout, PARTY1), other.result()
+            other = pool.submit(connect, address, PATIENT, client, Role.PARTY0)
+            pair = listener.accept(PATIENT).channel(PATIENT, PARTY1), other.result()
+        for channel in pair:
+            channel._timeout = timeout
+        return pair
 
     return make
 
 
 @pytest.fixture
 def pair(make_pair: Callable[[float], Pair]) -> Pair:
-    return make_pair(5.0)
+    return make_pair(PATIENT)
 
 
 @pytest.fixture
@@ -62,12 +67,12 @@ def relayed(certificates: Path) -> tuple[Pair, list[socket.socket]]:
         TlsConnection(ours[0], server.server_context),
         TlsConnection(ours[1], client.client_context, server_hostname="localhost"),
     )
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENT
     both(lambda: connections[0].handshake(deadline), lambda: connections[1].handshake(deadline))
     forwarding.clear()
     for thread in threads:
         thread.join()
-    return (StreamChannel(connections[0], 2.0), StreamChannel(connections[1], 2.0)), list(between)
+    return (StreamChannel(connections[0], PATIENT), StreamChannel(connections[1], PATIENT)), list(between)
 
 
 def _forward(source: socket.socket, sink: socket.socket, forwarding: threading.Event) -> None:
@@ -112,7 +117,7 @@ def play(channel: StreamChannel, mine: int) -> Counters:
 
 def test_the_same_counters_as_over_a_plain_socket(pair: Pair) -> None:
     counted = []
-    for one, two in (pair, channel_pair(5.0)):
+    for one, two in (pair, channel_pair(PATIENT)):
         counted.append(both(lambda: play(one, 0), lambda: play(two, 1)))  # noqa: B023
     assert counted[0] == counted[1]
     assert counted[0][0].bytes_sent == counted[0][1].bytes_received > 0
@@ -144,7 +149,7 @@ def test_an_abort_reaches_a_sending_peer(pair: Pair) -> None:
     started = time.monotonic()
     _, error = both(lambda: pair[0].abort("MPC-K001"), lambda: error_of(keep_sending))
     assert error.code == "MPC-R008"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < BAR
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -154,8 +159,19 @@ def test_aborting_while_a_message_travels(pair: Pair, attempt: int) -> None:
     first.start_tick(64 << 20, 0)
     first.send(bytes(64 << 20))
     second.start_tick(0, 64 << 20)
+    aborted = threading.Event()
+
+    def receive() -> None:
+        second.receive(32 << 20)
+        assert aborted.wait(PATIENT)  # however late that is, not all can have been sent before
+        second.receive(32 << 20)
+
+    def abort() -> None:
+        first.abort("MPC-R042")
+        aborted.set()
+
     time.sleep(attempt * 0.005)
-    _, error = both(lambda: first.abort("MPC-R042"), lambda: error_of(lambda: second.receive(64 << 20)))
+    _, error = both(abort, lambda: error_of(receive))
     assert error.code == "MPC-R004"
 
 
@@ -199,7 +215,7 @@ def test_a_changed_byte_fails_both(relayed: tuple[Pair, list[socket.socket]], po
     (first, second), (near, far) = relayed
 
     def meddle() -> None:
-        near.settimeout(5)
+        near.settimeout(PATIENT)
         record = bytearray(near.recv(1 << 16))
         record[position] ^= 1
         far.sendall(record + bytes(1 << 15))
@@ -233,7 +249,7 @@ def test_a_record_repeated_or_cut(relayed: tuple[Pair, list[socket.socket]], kin
     (first, second), (near, far) = relayed
     first.start_tick(100, 0)
     first.send(bytes(100))
-    near.settimeout(5)
+    near.settimeout(PATIENT)
     record = near.recv(1 << 16)
     far.sendall(record * 2 if kind == "repeated" else record[:-1])
     far.shutdown(socket.SHUT_WR)
@@ -255,7 +271,7 @@ def test_nothing_is_ever_sent_in_the_clear(relayed: tuple[Pair, list[socket.sock
     first.abort("MPC-R042")
     with pytest.raises(OSError, match="shutdown"):
         first._connection.send([memoryview(b"secret--")])
-    near.settimeout(1)
+    near.settimeout(PATIENT)
     seen = b""
     while piece := near.recv(1 << 16):
         seen += piece

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mpcc.runtime.transport.frame import FrameHeader, FrameType
 from mpcc.runtime.transport.in_process import channel_pair
 from mpcc.runtime.transport.stream import FRAME_BYTES
+from tests.runtime.party_processes import PATIENT
 from tests.runtime.test_transport import both, error_of, raw_peer, tcp_pair
 
 SIZES = st.lists(st.sampled_from([0, 1, 100, FRAME_BYTES - 1, FRAME_BYTES, 3 * FRAME_BYTES]), max_size=4)
@@ -23,7 +24,7 @@ SIZES = st.lists(st.sampled_from([0, 1, 100, FRAME_BYTES - 1, FRAME_BYTES, 3 * F
 def test_bytes_arrive_in_order_however_they_are_cut(
     ticks: list[tuple[list[int], list[int]]], order: object
 ) -> None:
-    channels = channel_pair(timeout=5.0)
+    channels = channel_pair(PATIENT)
     content = [
         [np.random.default_rng([p, t]).bytes(sum(tick[p])) for t, tick in enumerate(ticks)] for p in (0, 1)
     ]

@@ -15,27 +15,29 @@ import pytest
 from mpcc.runtime.transport import stream, working
 from mpcc.runtime.transport.frame import HEADER_BYTES, FrameHeader, FrameType
 from mpcc.runtime.transport.stream import FRAME_BYTES, StreamChannel
+from tests.runtime.party_processes import BAR, PATIENT
 from tests.runtime.test_transport import both, error_of, raw_peer, tcp_pair
 
-PATIENCE = 0.4
+PATIENCE = 6.0  # seconds: a busy machine may stop all threads for one or two of them
+PERIOD = 0.1  # at which a party says that it computes, where that is counted
 
 
-def compute(seconds: float = 2.5 * PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def compute(seconds: float = 1.25 * PATIENCE, clock: Callable[[], float] = time.monotonic) -> None:
+    end = clock() + seconds
+    while clock() < end:
         np.arange(1 << 14).sum()
 
 
-def limited_pair() -> tuple[StreamChannel, StreamChannel]:
+def limited_pair(patience: float = PATIENCE) -> tuple[StreamChannel, StreamChannel]:
     pair = tcp_pair()
     for channel in pair:
-        channel.limit(PATIENCE, math.inf)
+        channel.limit(patience, math.inf)
     return pair
 
 
 @contextlib.contextmanager
 def limited_peer(
-    patience: float = PATIENCE, session: float = math.inf
+    patience: float = PATIENT, session: float = math.inf
 ) -> Iterator[tuple[StreamChannel, socket.socket]]:
     channel, peer = raw_peer()
     channel.limit(patience, session)
@@ -103,11 +105,12 @@ def test_between_the_frames_of_a_message() -> None:
 
 @pytest.mark.slow
 def test_a_party_that_hangs_is_not_waited_for() -> None:
-    first, second = limited_pair()
-    time.sleep(3 * PATIENCE)
+    first, second = limited_pair(0.4)
+    time.sleep(1.2)
     started = time.monotonic()
-    assert error_of(lambda: first.exchange(b"", 3)).code == "MPC-R005"
-    assert time.monotonic() - started < 3 * PATIENCE
+    error = error_of(lambda: first.exchange(b"", 3))
+    assert (error.code, "did not answer within 0.4 s" in error.message) == ("MPC-R005", True)
+    assert time.monotonic() - started < BAR
     first.close()
     second.close()
 
@@ -115,14 +118,18 @@ def test_a_party_that_hangs_is_not_waited_for() -> None:
 @pytest.mark.slow
 def test_how_often_it_is_said() -> None:
     """At a fixed period while it computes, and not while it waits."""
-    with limited_peer(0.3) as (channel, peer):
-        compute(1.05)
+    started = time.monotonic()
+    with limited_peer(3 * PERIOD) as (channel, peer):
+        compute(1.05, time.thread_time)
+        channel._outbox.enter()
+        channel._outbox.push()  # one that it was about to say
+        elapsed = time.monotonic() - started
         peer.setblocking(False)
         frames = peer.recv(1 << 16)
         kinds = [
             FrameHeader.unpack(frames[i : i + HEADER_BYTES]) for i in range(0, len(frames), HEADER_BYTES)
         ]
-        assert 3 <= len(kinds) <= 10
+        assert 3 <= len(kinds) <= elapsed / PERIOD
         assert [header.sequence for header in kinds] == list(range(len(kinds)))
         assert {(header.type, header.length) for header in kinds} == {(FrameType.WORKING, 0)}
         busy = threading.Thread(target=compute, args=(0.5,))
@@ -134,23 +141,25 @@ def test_how_often_it_is_said() -> None:
 
 
 def test_a_peer_without_patience_does_not_make_it_talk_all_the_time() -> None:
+    started = time.monotonic()
     with limited_peer(1e-9) as (_, peer):
-        compute(0.5)
+        compute(0.5, time.thread_time)
         peer.setblocking(False)
-        assert 1 <= len(peer.recv(1 << 16)) // HEADER_BYTES <= 10
+        frames = len(peer.recv(1 << 16)) // HEADER_BYTES
+        assert 1 <= frames <= (time.monotonic() - started) / working.SHORTEST_PERIOD
 
 
 def test_it_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LONGEST_WORK", 4.0)
-    with limited_peer(0.2) as (channel, peer), talking(peer):
+    monkeypatch.setattr(stream, "LONGEST_WORK", 0.25)
+    with limited_peer(PATIENCE) as (channel, peer), talking(peer):
         started = time.monotonic()
         error = error_of(lambda: channel.exchange(b"", 5))
-        assert 0.8 < time.monotonic() - started < 2
-        assert (error.code, "has computed for 0.8 s" in error.message) == ("MPC-R005", True)
+        assert 1.25 * PATIENCE <= time.monotonic() - started < BAR
+        assert (error.code, "has computed for 1.5 s" in error.message) == ("MPC-R005", True)
 
 
 def test_nor_for_longer_than_the_session_may_take() -> None:
-    with limited_peer(0.2, session=0.5) as (channel, peer), talking(peer):
+    with limited_peer(PATIENCE, session=1.25 * PATIENCE) as (channel, peer), talking(peer):
         assert error_of(lambda: channel.exchange(b"", 5)).code == "MPC-R014"
 
 
@@ -178,7 +187,7 @@ def test_one_that_only_talks() -> None:
         peer.sendall(b"".join(map(said, range(working.MOST_FRAMES + 1))))
         started = time.monotonic()
         assert error_of(lambda: channel.exchange(b"", 5)).code == "MPC-R006"
-        assert time.monotonic() - started < PATIENCE
+        assert time.monotonic() - started < BAR
 
 
 def test_what_gathered_while_this_party_computed() -> None:
@@ -201,7 +210,7 @@ def test_what_gathered_while_this_party_computed() -> None:
     ],
 )
 def test_talk_that_is_wrong(frame: bytes, code: str) -> None:
-    with limited_peer(0.2) as (channel, peer):
+    with limited_peer(0.2 if code == "MPC-R005" else PATIENT) as (channel, peer):
         peer.sendall(frame)
         assert error_of(lambda: channel.exchange(b"", 5)).code == code
 

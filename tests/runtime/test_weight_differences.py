@@ -13,6 +13,7 @@ from mpcc.runtime import weight_differences
 from mpcc.runtime.store.kept_file import KeptFile, kept_path
 from mpcc.runtime.store.sealing import Sealing, StoreKey
 from mpcc.runtime.transport.in_process import channel_pair
+from tests.runtime.party_processes import PATIENT
 from tests.support import flip
 
 BATCH = b"a batch's 16 ids"
@@ -57,7 +58,7 @@ def transfer(
 ) -> tuple[bytes, int]:
     """What party 1 ends up with, and how often party 0 sent the differences."""
     interpreter = FakeInterpreter(pieces)
-    channels = channel_pair(5)
+    channels = channel_pair(PATIENT)
     client = threading.Thread(target=weight_differences.receive, args=(interpreter, channels[1], kept))
     client.start()
     weight_differences.send(interpreter, channels[0], seed, weights)  # type: ignore[arg-type]
@@ -119,7 +120,7 @@ def test_what_a_failed_set_up_leaves_is_whole_or_nothing(tmp_path: Path, kept: b
         transfer(kept_in(tmp_path))
     interpreter = FakeInterpreter(PIECES)
     interpreter.fails = True
-    channels = channel_pair(5)
+    channels = channel_pair(PATIENT)
     server = threading.Thread(target=weight_differences.send, args=(interpreter, channels[0], b"s" * 16, "w"))
     server.start()
     with pytest.raises(ValueError, match="no shares"):

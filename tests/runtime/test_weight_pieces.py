@@ -26,6 +26,7 @@ from tests.runtime.protocols.harness import MASK_SEED, SEEDS, Prepared, Run, enc
 LEADING = st.lists(st.integers(0, 3), max_size=2).map(tuple)
 
 
+@settings(deadline=None)
 @given(
     shape=st.lists(st.integers(0, 70), max_size=3).map(tuple),
     elements=st.integers(0, 3000),

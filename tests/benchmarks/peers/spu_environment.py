@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,15 +23,18 @@ def python() -> Path:
     """The environment's interpreter. Raises NotInstallable."""
     interpreter, pins = FOLDER / "bin/python", FOLDER / REQUIREMENTS.name
     wanted = REQUIREMENTS.read_text(encoding="utf-8")
-    if pins.exists() and pins.read_text(encoding="utf-8") == wanted:
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with FOLDER.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests in several processes want it at the same time
+        if pins.exists() and pins.read_text(encoding="utf-8") == wanted:
+            return interpreter
+        shutil.rmtree(FOLDER, ignore_errors=True)
+        _call(_base(), "-m", "venv", str(FOLDER))
+        pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1")
+        _call(str(interpreter), *pip, "--requirement", str(REQUIREMENTS))
+        _call(str(interpreter), "-c", CHECK)
+        pins.write_text(wanted, encoding="utf-8")  # last: an interrupted installation is made anew
         return interpreter
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    _call(_base(), "-m", "venv", str(FOLDER))
-    pip = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1")
-    _call(str(interpreter), *pip, "--requirement", str(REQUIREMENTS))
-    _call(str(interpreter), "-c", CHECK)
-    pins.write_text(wanted, encoding="utf-8")  # last: an interrupted installation is made anew
-    return interpreter
 
 
 def _base() -> str:

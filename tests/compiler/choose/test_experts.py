@@ -202,9 +202,9 @@ def test_the_gates_alpha_does_not_change_the_price() -> None:
 
 def test_twelve_layers_of_128_experts_are_priced_at_once() -> None:
     program = mixtures(layers=12, experts=128, top_k=8, **SWITCH)
-    started = time.perf_counter()
+    started = time.thread_time()  # of this thread alone, whatever else the machine does
     choices = choose_experts(program, ExpertsRequest(), Formats(), NETWORKS["lan"])
-    assert time.perf_counter() - started < 2
+    assert time.thread_time() - started < 2
     assert len({choice.taken for choice in choices}) == 1
 
 

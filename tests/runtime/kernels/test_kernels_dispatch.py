@@ -195,8 +195,8 @@ def test_a_forked_child_has_its_own_threads() -> None:
     queue = context.Queue()
     child = context.Process(target=_in_child, args=(queue, native))
     child.start()
-    assert queue.get(timeout=30) == expected
-    child.join(30)
+    assert queue.get(timeout=120) == expected
+    child.join(120)
     assert child.exitcode == 0
 
 

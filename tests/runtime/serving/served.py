@@ -34,12 +34,15 @@ from tests.runtime.fake_program import INPUT, WEIGHTS, FakeProgram, build_progra
 
 ROOT = Path(__file__).parents[3]
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
-BAR = 15.0  # seconds within which anything must have happened
+BAR = 60.0  # seconds within which anything must have happened
+SILENT_SECONDS = 60.0  # that a caller may say nothing, unless others wait
 _SERVE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from mpcc.runtime.commands.serve import main
+from mpcc.runtime.serving import door
 from tests.runtime.fake_program import FakeProgram
+door.HANDSHAKE_SECONDS = {SILENT_SECONDS}
 sys.exit(main(sys.argv[1:], FakeProgram))
 """
 
@@ -57,7 +60,7 @@ class Served:
         self._process: subprocess.Popen[str] | None = None
         self._clients: list[InferenceSession] = []
 
-    def start(self, *options: str, timeout: float = 10.0, expected: bool = True) -> None:
+    def start(self, *options: str, timeout: float = 60.0, expected: bool = True) -> None:
         """The server; when it is `expected` to come up, it listens when this returns."""
         self._log.unlink(missing_ok=True)
         command = [sys.executable, "-c", _SERVE, str(self.program / "party0"), "--listen", "127.0.0.1:0"]
@@ -73,7 +76,9 @@ class Served:
             self.wait_for("listening")
 
     def log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.log_text().splitlines()]
+        """Of whole lines: the last one may be about to be written."""
+        whole, _, _ = self.log_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def log_text(self) -> str:
         return self._log.read_text() if self._log.exists() else ""
@@ -81,12 +86,13 @@ class Served:
     def wait_for(self, event: str, count: int = 1, **values: object) -> dict[str, Any]:
         """The `count`th entry of the log with this event and these values."""
         end = time.monotonic() + BAR
+        assert self._process is not None
         while time.monotonic() < end:
+            ended = self._process.poll() is not None  # before it is looked for: it may be the last word
             found = [e for e in self.log() if e["event"] == event and values.items() <= e.items()]
             if len(found) >= count:
                 return found[count - 1]
-            assert self._process is not None
-            assert self._process.poll() is None, self._process.communicate()[1]
+            assert not ended, self._process.communicate()[1]
             time.sleep(0.02)
         raise AssertionError(f"{event} never came: {self.log_text()}")
 
@@ -103,11 +109,11 @@ class Served:
     def store_of_client(self) -> Store:
         return open_or_create(self.folder_of(1), self.folder / "store/party1", None)
 
-    def server(self, timeout: float = 10.0) -> Server:
+    def server(self, timeout: float = 60.0) -> Server:
         return Server(self.address, self.security(), Limits(timeout))
 
     def client(
-        self, prepare: Callable[[PartyFolder], FakeProgram] = FakeProgram, timeout: float = 10.0
+        self, prepare: Callable[[PartyFolder], FakeProgram] = FakeProgram, timeout: float = 60.0
     ) -> InferenceSession:
         folder, store = self.folder_of(1), self.store_of_client()
         client = InferenceSession(self.server(timeout), folder, store, None, Water(0, 1), prepare)

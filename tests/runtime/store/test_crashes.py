@@ -80,6 +80,7 @@ def test_killed_at_random(scratch: Path) -> None:
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
+            spoken += worker.stdout.readline() + worker.stdout.readline()
         time.sleep(generator.uniform(0, 0.1))
         for worker in workers:
             worker.kill()

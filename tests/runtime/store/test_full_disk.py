@@ -138,7 +138,7 @@ def test_a_limit_on_a_files_size(tmp_path: Path) -> None:
     ids = deal(tmp_path)
     worker = multiprocessing.get_context("spawn").Process(target=within_a_limit, args=(tmp_path, ids))
     worker.start()
-    worker.join(30)
+    worker.join(120)
     assert worker.exitcode == 0
     assert client_store(tmp_path).unused(9) == [ids[1], ID]
     assert names(tmp_path / "party1") == sorted(f"session-{i.hex()}.bin" for i in (ids[1], ID))

@@ -161,10 +161,12 @@ class IdealRunner:
 
     extension_bits = 0.0
 
-    def __init__(self, index: int, outgoing: queue.Queue[Any], incoming: queue.Queue[Any]) -> None:
+    def __init__(
+        self, index: int, outgoing: queue.Queue[Any], incoming: queue.Queue[Any], seed: int | None
+    ) -> None:
         self.index = index
         self._outgoing, self._incoming = outgoing, incoming
-        self._generator = np.random.default_rng()
+        self._generator = np.random.default_rng(seed)
         self.sizes: list[tuple[Any, ...]] = []
         """What was asked for, step by step, but for the numbers."""
 
@@ -194,8 +196,8 @@ class IdealRunner:
         return [a for a, _ in given]
 
 
-def ideal_runners(work: Callable[[IdealRunner], T]) -> tuple[T, T]:
-    """Runs a function of each party's runner, in threads."""
+def ideal_runners(work: Callable[[IdealRunner], T], seed: int | None = None) -> tuple[T, T]:
+    """Runs a function of each party's runner, in threads; answers of one `seed` are the same."""
     one, other = queue.Queue[Any](), queue.Queue[Any]()
-    ends = IdealRunner(0, one, other), IdealRunner(1, other, one)
+    ends = IdealRunner(0, one, other, seed), IdealRunner(1, other, one, seed)
     return in_threads(lambda party: work(ends[party]), lambda party: ends[party].fail())

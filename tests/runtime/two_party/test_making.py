@@ -77,8 +77,8 @@ def test_a_session_takes_no_more_than_is_said(scratch: Path) -> None:
     port = next(line for line in server.stderr if "listening" in line).split()[-1]
     files = ["--input", str(scratch / "x.npz"), "--output", str(scratch / "y.npz")]
     client = [sys.executable, str(program / "party1/run"), "--connect", f"127.0.0.1:{port}"]
-    subprocess.run([*client, *files], check=True, timeout=60)
-    _, text = server.communicate(timeout=60)
+    subprocess.run([*client, *files], check=True, timeout=120)
+    _, text = server.communicate(timeout=120)
     assert server.returncode == 0, text
     said = PreparedProgram(load_party_folder(program / "party0")).session_bytes
     assert said / 3 < int(peak.read_text()) < said

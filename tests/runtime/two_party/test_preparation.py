@@ -28,7 +28,7 @@ from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.two_party import preparation
 from mpcc.runtime.two_party.just_in_time import Workshop, make_session
 from mpcc.runtime.two_party.preparation import BATCH, Preparation
-from tests.runtime.fake_program import COMPUTING_SECONDS, INPUT, PIECES, SIZE, WEIGHTS, build_program
+from tests.runtime.fake_program import INPUT, PIECES, SIZE, WEIGHTS, build_program
 from tests.runtime.two_party.pair import LIMITS, Pair
 
 EXPECTED = INPUT * WEIGHTS.astype(np.int64)
@@ -155,7 +155,8 @@ def test_a_party_that_fails(tmp_path: Path, party: int, fault: str, own: str, ot
 @pytest.mark.parametrize("party", [0, 1])
 def test_a_party_that_computes_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, party: int) -> None:
     """For longer than the other one's patience, while sessions are made and in a run."""
-    monkeypatch.setattr("tests.runtime.two_party.pair.LIMITS", Limits(COMPUTING_SECONDS / 1.5))
+    monkeypatch.setattr("tests.runtime.fake_program.COMPUTING_SECONDS", 3.0)
+    monkeypatch.setattr("tests.runtime.two_party.pair.LIMITS", Limits(2.0))
     steps = ["linear", "linear"]
     steps[party] = "making-compute linear compute"
     pair = Pair(tmp_path, (steps[0], steps[1]))
@@ -170,7 +171,7 @@ def test_a_party_that_computes_for_long(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("bytes_", [0, 20, *range(100, 600, 50)])
 def test_a_connection_that_is_lost(pair: Pair, party: int, bytes_: int) -> None:
     """Wherever: afterwards the missing ones are made, and every session that is left in both works."""
-    channels = channel_pair(timeout=2.0)
+    channels = channel_pair()
     connection = channels[party]._connection
     sent, lost = 0, False
     send = connection.send
@@ -296,7 +297,7 @@ def said_to(pair: Pair, party: int, *said: tuple[FrameType, bytes]) -> str:
         with contextlib.closing(channel):
             for kind, payload in said:
                 channel.send_control(kind, payload)
-            channel._drain(time.monotonic() + 2)
+            channel._drain(time.monotonic() + 30)
         return None
 
     result = pair.both(work)[party]

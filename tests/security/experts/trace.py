@@ -11,6 +11,7 @@ apart, in `opened`.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -193,6 +194,8 @@ def recording() -> Iterator[Recorder]:
     recorder = Recorder()
     wrapped = {kind: recorder.protocol(protocol) for kind, protocol in protocols.items()}
     with ExitStack() as stack:
+        gc.disable()  # other tests' garbage may have lines of the runtime to execute when it goes
+        stack.callback(gc.enable)
         stack.enter_context(reported_indices(traced_modules(), recorder.index))
         stack.enter_context(mock.patch.dict(protocols, wrapped))
         stack.enter_context(mock.patch.object(Interpreter, "run", recorder.run(Interpreter.run)))

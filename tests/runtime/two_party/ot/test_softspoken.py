@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from mpcc.runtime import kernels
 from mpcc.runtime.ring import U64
 from mpcc.runtime.transport.channel import Channel
 from mpcc.runtime.transport.in_process import channel_pair
+from mpcc.runtime.transport.stream import StreamChannel
 from mpcc.runtime.two_party.ot.seed_trees import full_trees, punctured_trees
 from mpcc.runtime.two_party.ot.softspoken import (
     SoftSpokenReceiver,
@@ -28,8 +30,10 @@ CHI_SQUARE = 450.0  # exceeded with probability 6e-13 at 255 degrees of freedom
 class Pair(Ends):
     """Both ends over two channels; counts what they sent."""
 
-    def __init__(self, bits: int, timeout: float = 30) -> None:
-        self.channels = channel_pair(timeout)
+    channels: tuple[StreamChannel, StreamChannel]
+
+    def __init__(self, bits: int) -> None:
+        self.channels = channel_pair()
         self.sender, self.receiver = together(
             lambda: SoftSpokenSender(self.channels[0], bits),
             lambda: SoftSpokenReceiver(self.channels[1], bits),
@@ -123,7 +127,8 @@ def test_both_directions_at_the_same_time() -> None:
 
 @pytest.mark.parametrize(("length", "code"), [(-8, "MPC-R005"), (8, "MPC-R006")])
 def test_hostile_lengths_are_coded_errors(length: int, code: str) -> None:
-    pair = Pair(8, timeout=1)
+    pair = Pair(8)
+    pair.channels[0].limit(1, math.inf)
     pair.channels[1].exchange(bytes(extension_bytes(100, 8) + length), 0)
     with pytest.raises(MpccError) as caught:
         pair.sender.extend(pair.channels[0], 100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -245,8 +246,9 @@ def test_both_directions_over_softspoken() -> None:
 
 
 def test_the_extension_of_a_silent_party_ends() -> None:
-    one, other = channel_pair(timeout=0.2)
+    one, other = channel_pair()
     sender = TransferSender(together(lambda: SoftSpokenSender(one), lambda: SoftSpokenReceiver(other))[0])
+    one.limit(0.2, math.inf)
     with pytest.raises(MpccError) as caught:
         sender.reserve(one, 64)
     assert caught.value.code == "MPC-R005"
