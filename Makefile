@@ -7,7 +7,9 @@ ROOMS := ir passes compiler runtime codegen_templates
 SOURCES := pyproject.toml CMakeLists.txt docs/troubleshooting.md $(wildcard examples/digits_moe/*.onnx examples/digits_moe/*.npz) \
 	$(shell find $(ROOMS) package -type f ! -name '*.pyc' ! -name '*.so')
 TOOLS := PYTHON=$(abspath $(BIN)/python) PATH="$(abspath $(BIN)):$$PATH"
-PYTEST := $(BIN)/python -m pytest -q -n auto
+# More than cores: many tests wait.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 
 .PHONY: help demo test lint types smoke slow sanitize kernels format clean
 
