@@ -15,10 +15,10 @@ from tests.faults.setting import BAR, UNDISTURBED, Setting
 
 TIMES = 1000
 SESSIONS = 60
-LEAST_HONEST = 3  # clients that are served while the crowd is there
+LEAST_HONEST = 3  # clients that TLS lets through while the crowd is there
 MOST_THREADS = 200
 MOST_MORE = 150 << 20  # bytes that the server may grow by
-PATIENCE = 60  # seconds, of an honest client
+PATIENCE = 200  # seconds, of an honest client: longer than a crowd's TIMES calls take
 
 
 def serve(setting: Setting, tls: bool) -> tuple[Running, int]:
@@ -46,12 +46,17 @@ def status(server: Running) -> tuple[int, int]:
     return int(fields["Threads"]), int(fields["VmHWM"].split()[0]) << 10
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 def test_a_thousand_hostile_connections(tmp_path: Path, tls: bool) -> None:
+    """Without TLS a stranger is a client like any other, and an honest one may have to outlast the crowd."""
+    least = LEAST_HONEST if tls else 1
     setting = Setting(tmp_path, SESSIONS)
     server, port = serve(setting, tls)
     _, before = status(server)
     enough = threading.Event()
+    if not tls:
+        enough.set()  # of a crowd that never ends: its `TIMES` calls will do
     crowd = threading.Thread(target=hostile.call_often, args=(port, TIMES, Random(), enough))
     crowd.start()
     most_threads = honest = 0
@@ -59,16 +64,16 @@ def test_a_thousand_hostile_connections(tmp_path: Path, tls: bool) -> None:
         while crowd.is_alive() and honest < SESSIONS // 2:
             name = f"honest{honest}"
             client = ask(setting, name, port, tls)
-            assert client.outcome(2 * PATIENCE) == "done"
+            assert client.outcome(PATIENCE + BAR) == "done"
             assert setting.answered(name)
             honest += 1
             most_threads = max(most_threads, status(server)[0])
-            if honest == LEAST_HONEST:
+            if honest == least:
                 enough.set()
     finally:
         enough.set()
         crowd.join()
-    assert honest >= LEAST_HONEST
+    assert honest >= least
     end = time.monotonic() + BAR
     while status(server)[0] > 30 and time.monotonic() < end:
         time.sleep(0.1)
