@@ -16,7 +16,7 @@ Runs = Mapping[Point, Run]
 HEAD = (
     *("E", "layout", "MB, all of it", "of `all`", "offline MB, party 0 + 1", "online MB, party 0 + 1"),
     *("rounds, offline + online", *(f"{name} s, predicted" for name in NETWORKS)),
-    *("bytes are", *(f"{name} s, measured" for name in NETWORKS), "max error"),
+    *("bytes are", *(f"{name} s, measured" for name in NETWORKS), "on", "max error"),
 )
 
 
@@ -26,7 +26,7 @@ def tables(costs: Costs, runs: Runs) -> str:
     for activation, tokens in groups:
         members = {p: c for p, c in costs.items() if (p.activation, p.tokens) == (activation, tokens)}
         parts += [f"### {ACTIVATIONS[activation]}, T = {tokens}", layer_table(members, runs)]
-    return "\n\n".join([*parts, "### Beside SecMoE", _beside(costs), _minutes()])
+    return "\n\n".join([*parts, "### Beside SecMoE", _beside(costs, runs), _minutes()])
 
 
 def _conditions(runs: Runs) -> str:
@@ -71,27 +71,32 @@ def _row(point: Point, cost: LayerCost, run: Run | None, whole: float) -> tuple[
         *(f"{sum(cost.seconds[name]):.1f}" for name in NETWORKS),
         "measured" if run else "predicted",
         *measured,
+        _processor(run) if run else "-",
         f"{run.error:.2%}".replace("%", " %") if run else "-",
     )
+
+
+def _processor(run: Run) -> str:
+    return run.conditions.processor.split(",")[0].replace("(R)", "")
 
 
 def _pair(sent: tuple[int, int]) -> str:
     return f"{sent[0] / 1e6:.2f} + {sent[1] / 1e6:.2f}"
 
 
-def _beside(costs: Costs) -> str:
-    """Published GB, and predicted GB of one layer."""
+def _beside(costs: Costs, runs: Runs) -> str:
+    """Published GB, and GB of one layer."""
     rows: list[tuple[object, ...]] = [
         (f"{name}, published, GB", *row, f"{row[-1] / row[0]:.2f}x") for name, row in SECMOE.items()
     ]
     for layout in LAYOUTS:
-        curve = {
-            p.experts: c
-            for p, c in costs.items()
-            if (p.layout, p.tokens, p.activation) == (layout, 128, "relu")
-        }
-        sent = [curve[experts].megabytes / 1e3 for experts in SECMOE_EXPERTS]
-        cells = (f"{value:.2f}" for value in sent)
+        curve = {p.experts: p for p in costs if (p.layout, p.tokens, p.activation) == (layout, 128, "relu")}
+        points = [curve[experts] for experts in SECMOE_EXPERTS]
+        sent = [_megabytes(point, costs, runs) / 1e3 for point in points]
+        cells = (
+            f"{value:.2f}" + ("" if point in runs else ", predicted")
+            for point, value in zip(points, sent, strict=True)
+        )
         rows.append((f"mpcc, `{layout}`, one layer, T = 128, ReLU, GB", *cells, f"{sent[-1] / sent[0]:.2f}x"))
     return table(("", *(f"E = {experts}" for experts in SECMOE_EXPERTS), "16 to 128"), rows)
 
