@@ -5,26 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.runtime.party_processes import quiet_port
+
 PAGE = Path(__file__).parents[2] / "docs/tutorial.md"
 SERVICES = {"dealer", "serve"}
 BLOCKS = re.compile(r"(?:into `(?P<file>\w+\.py)`[^`]*)?```(?P<kind>python|console)\n(?P<text>.*?)```", re.S)
-
-
-def kept_port() -> socket.socket:
-    """Holds a port, so that nobody else is given it. A service may listen there: it reuses addresses."""
-    kept = socket.socket()
-    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    kept.bind(("127.0.0.1", 0))
-    return kept
 
 
 class Machines:
@@ -33,8 +27,8 @@ class Machines:
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._services: list[subprocess.Popen[str]] = []
-        self._kept = {port: kept_port() for port in ("7000", "7001", "7100")}
-        self._ports = {port: str(kept.getsockname()[1]) for port, kept in self._kept.items()}
+        self._kept = ExitStack()
+        self._ports = {port: str(self._kept.enter_context(quiet_port())) for port in ("7000", "7001", "7100")}
         self.said: list[str] = []
         for name in ("you", "dealer", "server", "client"):
             (scratch / name).mkdir()
@@ -68,8 +62,7 @@ class Machines:
             service.terminate()
             service.communicate(timeout=60)
             assert service.returncode == 0, service.args
-        for kept in self._kept.values():
-            kept.close()
+        self._kept.close()
 
     def _start(self, machine: str, arguments: list[str]) -> None:
         service = subprocess.Popen(arguments, cwd=self._scratch / machine, stderr=subprocess.PIPE, text=True)

@@ -75,3 +75,13 @@ def check_transforms(natives: dict[str, Any], x: U64, tables: NttTables) -> None
             got = x.copy()
             getattr(native, transform)(got, tables)
             assert np.array_equal(got, expected), level
+
+
+def check_sums_of_products(natives: dict[str, Any], sums: U64, x: U64, y: U64, moduli: U64) -> None:
+    """`sums` plus the products of x's rows with y's columns, at every level as the twin has them."""
+    expected = sums.copy()
+    twin.multiply_accumulate(expected, x, y, moduli)
+    for level, native in natives.items():
+        got = sums.copy()
+        native.multiply_accumulate(got, x, y, moduli)
+        assert np.array_equal(got, expected), level

@@ -9,7 +9,7 @@ import pytest
 
 from mpcc.runtime.kernels import ntt_primes, ntt_tables, twin
 from tests.runtime.kernels.integers import U64, some_moduli
-from tests.runtime.kernels.levels import check_transforms
+from tests.runtime.kernels.levels import check_sums_of_products, check_transforms
 
 SIZES = range(14, 51)  # at degree 1024 there are primes of so many bits
 # Odd and coprime, between both ends of what the kernels take.
@@ -58,12 +58,7 @@ def test_sums_of_products_by_moduli_of_every_size(natives: dict[str, Any], depth
     moduli = np.array(ODD, dtype=np.uint64)
     x, y = extremes(moduli, 5, depth, 37, seed=1), extremes(moduli, depth, 7, 37, seed=2)
     sums = extremes(moduli, 5, 7, 37, seed=3)
-    expected = sums.copy()
-    twin.multiply_accumulate(expected, x, y, moduli)
-    for level, native in natives.items():
-        got = sums.copy()
-        native.multiply_accumulate(got, x, y, moduli)
-        assert np.array_equal(got, expected), level
+    check_sums_of_products(natives, sums, x, y, moduli)
 
 
 def test_residues_by_moduli_of_every_size(natives: dict[str, Any]) -> None:
